@@ -1,0 +1,88 @@
+"""The shop: its locations, products and planogram. Facts that people configured, frozen.
+
+Here: the look-ups the core needs. Not here: reading the files (`config`, `catalogue`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from gateway.domain.reading import Word
+from gateway.domain.stock import Uom
+
+PHYSICAL: Final = ("shelf", "backroom", "receiving")
+"""Kinds of location that hold stock; a till and an exit are passed, not stocked."""
+
+LocationKind = Literal["shelf", "backroom", "receiving", "till", "exit"]
+
+
+class Location(Word, frozen=True):
+    """A place of the shop with a name that people use."""
+
+    id: str
+    kind: LocationKind
+    name: str = ""
+    bay: str | None = None
+    position: int | None = None
+
+    @property
+    def physical(self) -> bool:
+        """Whether goods can lie here."""
+        return self.kind in PHYSICAL
+
+
+class Product(Word, frozen=True):
+    """A row of products.csv."""
+
+    gtin: str
+    name: str
+    uom: Uom = "EA"
+    unit_mass_mg: int | None = None
+    """None: not weighable."""
+    unit_mass_sd_mg: int | None = None
+    low_stock_milli: int | None = None
+    near_expiry_days: int | None = None
+    category: str = ""
+
+
+class Facing(Word, frozen=True):
+    """A row of planogram.csv: where a product belongs, and how much of it fits."""
+
+    location: str
+    slot: str
+    gtin: str
+    facings: int = 1
+    depth: int = 1
+    capacity_milli: int | None = None
+
+
+class Store(msgspec.Struct, frozen=True):
+    """Everything configured about the goods and places of one shop."""
+
+    id: str
+    locations: tuple[Location, ...]
+    products: tuple[Product, ...]
+    planogram: tuple[Facing, ...]
+
+    def location_by_id(self) -> Mapping[str, Location]:
+        """Locations by id, in the order of the configuration."""
+        return {location.id: location for location in self.locations}
+
+    def product_by_gtin(self) -> Mapping[str, Product]:
+        """Products by GTIN-14."""
+        return {product.gtin: product for product in self.products}
+
+    def homes(self, gtin: str) -> tuple[str, ...]:
+        """Locations whose planogram holds the product, in planogram order."""
+        return tuple(dict.fromkeys(f.location for f in self.planogram if f.gtin == gtin))
+
+    def first_of(self, *kinds: LocationKind) -> str | None:
+        """The first location of the first kind that the shop has; None when it has none."""
+        for kind in kinds:
+            for location in self.locations:
+                if location.kind == kind:
+                    return location.id
+        return None
