@@ -1,4 +1,4 @@
-"""The messages of the ledger link, phase 1: one frozen value each, and their bytes (WIRE section 5).
+"""The messages of the ledger link, phase 1: one frozen value each, and their bytes (WIRE 5).
 
 Here: state, hello, ack, batch, replay, the words of the ops stream, topics and limits. Not here:
 when to send which (`outbox`, `ledger.apply`), how (`uplink`).

@@ -6,7 +6,7 @@ to post (`core.fuse`), balances (`core.book`), bytes (`wire`).
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -41,7 +41,7 @@ Kind = Literal[
     "void",
     "epoch_open",
 ]
-KINDS: Final[tuple[str, ...]] = Kind.__args__
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
 
 
 class Line(Word, frozen=True):

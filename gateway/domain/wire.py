@@ -149,7 +149,9 @@ def stock_body(event: StockEvent, stamp: Stamp) -> bytes:
     )
 
 
-def ops_body(inst: str, seq: int, at_ns: int, kind: str, data: msgspec.Struct, stamp: Stamp) -> bytes:
+def ops_body(
+    inst: str, seq: int, at_ns: int, kind: str, data: msgspec.Struct, stamp: Stamp
+) -> bytes:
     """An operational event as canonical bytes (WIRE section 7); `data` is one of `ops`' words."""
     return _SORTED.encode(
         _OpsBody(

@@ -1,0 +1,308 @@
+"""What was taken and not yet paid: picks wait for their sale, sales for their pick.
+
+Here: the trail of one product through `@basket`: entries, losses, open sales, and their deadlines
+(ALGORITHMS 5.3 rules 1 and 2). Not here: how a pick or a sale is sensed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from gateway.core.postings import Poster
+from gateway.domain.observation import Because
+from gateway.domain.settings import FusionSettings
+from gateway.domain.stock import BASKET, LOST, SOLD, Ref, Source
+from gateway.domain.units import NS_PER_S
+
+HEAL_BY_SALE_NS = 24 * 3600 * NS_PER_S
+HEAL_BY_RETURN_NS = 48 * 3600 * NS_PER_S
+LOSS_CONF = 500
+FOUND_CONF = 700
+PROVEN_CONF = 900
+
+
+class Entry(msgspec.Struct):
+    """Units in somebody's basket."""
+
+    at_ns: int
+    qty_milli: int
+    lot: str
+    loc: str
+    seq: int
+
+
+class Lost(msgspec.Struct):
+    """Units that left a basket unpaid and unseen; provisional for two days."""
+
+    at_ns: int
+    qty_milli: int
+    lot: str
+    seq: int
+
+
+class OpenSale(msgspec.Struct):
+    """Units sold whose pick nobody has seen yet."""
+
+    at_ns: int
+    qty_milli: int
+    lot: str
+    seq: int
+    dev: str
+    ref: str
+
+
+class Trail(msgspec.Struct):
+    """One product's way through `@basket`: entries minus open sales is its balance there."""
+
+    basket: list[Entry] = []
+    lost: list[Lost] = []
+    open: list[OpenSale] = []
+
+
+class Baskets:
+    """The trails of all products. `changed(gtin)` is called after each change."""
+
+    def __init__(
+        self,
+        settings: FusionSettings,
+        poster: Poster,
+        place_of_pick: Callable[[str, int], str | None],
+        changed: Callable[[str], None],
+    ) -> None:
+        self._poster = poster
+        self._age_ns = settings.basket_age_s * NS_PER_S
+        self._open_ns = settings.pending_sale_s * NS_PER_S
+        self._timeout_ns = settings.basket_timeout_s * NS_PER_S
+        self._place_of_pick = place_of_pick
+        self._changed = changed
+        self.trails: dict[str, Trail] = {}
+
+    def trail(self, gtin: str) -> Trail:
+        """The trail of a product, made on first use."""
+        trail = self.trails.get(gtin)
+        if trail is None:
+            trail = self.trails[gtin] = Trail()
+        return trail
+
+    def deadline(self, gtin: str) -> int | None:
+        """When a trail next changes by itself."""
+        trail = self.trails.get(gtin)
+        if trail is None:
+            return None
+        due = [entry.at_ns + self._timeout_ns for entry in trail.basket]
+        if trail.open:
+            due += [sale.at_ns + self._open_ns for sale in trail.open]
+            due += [entry.at_ns + self._age_ns for entry in trail.basket]
+        return min(due, default=None)
+
+    def fire(self, at_ns: int, gtin: str) -> None:
+        """What is due at exactly this time: open sales first, then timeouts."""
+        self._match_open(at_ns, gtin)
+        trail = self.trail(gtin)
+        for entry in [e for e in trail.basket if e.at_ns + self._timeout_ns <= at_ns]:
+            trail.basket.remove(entry)
+            event = self._poster.move(
+                "loss",
+                at_ns,
+                BASKET,
+                LOST,
+                gtin,
+                [(entry.lot, entry.qty_milli)],
+                Because("basket_timeout", seq=entry.seq),
+                src=(),
+                conf=LOSS_CONF,
+                reason="unpaid_or_unsensed",
+            )
+            trail.lost.append(Lost(at_ns, entry.qty_milli, entry.lot, event.seq))
+        trail.lost = [x for x in trail.lost if x.at_ns + HEAL_BY_RETURN_NS > at_ns]
+        self._changed(gtin)
+
+    def picked(
+        self,
+        at_ns: int,
+        began_ns: int,
+        gtin: str,
+        loc: str,
+        parts: Iterable[tuple[str, int]],
+        seq: int,
+    ) -> None:
+        """A pick was posted: its units wait for their sale, or meet one that waits."""
+        basket = self.trail(gtin).basket
+        for lot, qty in parts:
+            basket.append(Entry(began_ns, qty, lot, loc, seq))
+        basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
+        self._match_open(at_ns, gtin)
+        self._changed(gtin)
+
+    def sale(
+        self,
+        at_ns: int,
+        gtin: str,
+        qty_milli: int,
+        lot: str | None,
+        source: Source,
+        ref: Ref | None,
+    ) -> None:
+        """A sale is booked at once; its pick is found now, or within `pending_sale_s`."""
+        trail = self.trail(gtin)
+        taken = self._oldest(at_ns, trail, qty_milli)
+        parts = [(entry.lot, entry.qty_milli) for entry in taken]
+        rest = qty_milli - sum(qty for _, qty in parts)
+        healed = self._heal(at_ns, gtin, rest)
+        parts += healed
+        rest -= sum(qty for _, qty in healed)
+        if rest:
+            parts.append((lot or "", rest))
+        because = Because("sale_took_pick", seq=taken[0].seq) if taken else Because("scan")
+        event = self._poster.move(
+            "sale", at_ns, BASKET, SOLD, gtin, merged(parts), because, src=(source,), ref=ref
+        )
+        if rest:
+            trail.open.append(OpenSale(at_ns, rest, lot or "", event.seq, source.dev, source.ref))
+        self._changed(gtin)
+
+    def _oldest(self, at_ns: int, trail: Trail, qty_milli: int) -> list[Entry]:
+        """Takes up to so much out of the basket, oldest first, if old enough."""
+        aged = [entry for entry in trail.basket if entry.at_ns + self._age_ns <= at_ns]
+        return self._take(trail, aged, qty_milli)
+
+    def _take(self, trail: Trail, order: list[Entry], qty_milli: int) -> list[Entry]:
+        taken = []
+        for entry in order:
+            if qty_milli <= 0:
+                break
+            part = min(qty_milli, entry.qty_milli)
+            qty_milli -= part
+            taken.append(Entry(entry.at_ns, part, entry.lot, entry.loc, entry.seq))
+            entry.qty_milli -= part
+            if entry.qty_milli == 0:
+                trail.basket.remove(entry)
+        return taken
+
+    def _heal(self, at_ns: int, gtin: str, qty_milli: int) -> list[tuple[str, int]]:
+        """A sale heals the newest loss of the last day: `found`, back into the basket."""
+        healed = self._unlose(at_ns, gtin, qty_milli, HEAL_BY_SALE_NS)
+        parts = merged((lost.lot, lost.qty_milli) for lost in healed)
+        if parts:
+            because = Because("sale_found_lost", seq=healed[0].seq)
+            self._poster.move(
+                "found", at_ns, LOST, BASKET, gtin, parts, because, src=(), conf=FOUND_CONF
+            )
+        return parts
+
+    def _unlose(self, at_ns: int, gtin: str, qty_milli: int, within_ns: int) -> list[Lost]:
+        trail, out = self.trail(gtin), []
+        for lost in reversed(trail.lost[:]):
+            if qty_milli <= 0 or lost.at_ns + within_ns <= at_ns:
+                break
+            part = min(qty_milli, lost.qty_milli)
+            qty_milli -= part
+            out.append(Lost(lost.at_ns, part, lost.lot, lost.seq))
+            lost.qty_milli -= part
+            if lost.qty_milli == 0:
+                trail.lost.remove(lost)
+        return out
+
+    def unlose(self, at_ns: int, gtin: str, qty_milli: int) -> list[Lost]:
+        """Losses of the last two days that units seen again on a shelf explain, newest first."""
+        out = self._unlose(at_ns, gtin, qty_milli, HEAL_BY_RETURN_NS)
+        self._changed(gtin)
+        return out
+
+    def newest(
+        self, gtin: str, qty_milli: int, loc: str | None = None, since_ns: int = 0
+    ) -> list[Entry]:
+        """Takes up to so much out of the basket, newest first: it was put back."""
+        trail = self.trail(gtin)
+        order = [
+            entry
+            for entry in reversed(trail.basket)
+            if entry.at_ns >= since_ns and (loc is None or entry.loc == loc)
+        ]
+        taken = self._take(trail, order, qty_milli)
+        self._changed(gtin)
+        return taken
+
+    def in_basket(self, gtin: str) -> int:
+        """Milli units in baskets that a put-back could bring back."""
+        trail = self.trails.get(gtin)
+        return 0 if trail is None else sum(entry.qty_milli for entry in trail.basket)
+
+    def products(self) -> list[str]:
+        """Products with something in a basket, sorted."""
+        return sorted(gtin for gtin, trail in self.trails.items() if trail.basket)
+
+    def _match_open(self, at_ns: int, gtin: str) -> None:
+        trail = self.trail(gtin)
+        for sale in trail.open[:]:
+            for entry in self._oldest(at_ns, trail, sale.qty_milli):
+                self._settle(at_ns, gtin, sale, entry.lot, entry.qty_milli)
+            for lot, qty in self._heal(at_ns, gtin, sale.qty_milli):
+                self._settle(at_ns, gtin, sale, lot, qty)
+            if sale.qty_milli and sale.at_ns + self._open_ns <= at_ns:
+                self._prove(at_ns, gtin, sale)
+            if sale.qty_milli == 0:
+                trail.open.remove(sale)
+
+    def _settle(self, at_ns: int, gtin: str, sale: OpenSale, lot: str, qty_milli: int) -> None:
+        if lot != sale.lot:
+            self._poster.relabel(at_ns, BASKET, gtin, lot, sale.lot, qty_milli)
+        sale.qty_milli -= qty_milli
+
+    def _prove(self, at_ns: int, gtin: str, sale: OpenSale) -> None:
+        """The sale proves a pick that nobody saw, from the place most likely to have had it."""
+        loc = self._place_of_pick(gtin, sale.qty_milli)
+        if loc is None:
+            self._poster.note(at_ns, "no_location", f"{gtin} was sold, but no place holds goods")
+            sale.qty_milli = 0
+            return
+        parts = self._poster.supply(at_ns, loc, gtin, sale.qty_milli, sale.lot or None)
+        self._poster.move(
+            "pick",
+            at_ns,
+            loc,
+            BASKET,
+            gtin,
+            parts,
+            Because("sale_proves_pick", seq=sale.seq),
+            src=(Source(sale.dev, sale.ref),) if sale.dev else (),
+            conf=PROVEN_CONF,
+            reason="missed_pick",
+        )
+        for lot, qty in parts:
+            self._settle(at_ns, gtin, sale, lot, qty)
+
+    def mirror(
+        self, at_ns: int, gtin: str, lot: str, d_milli: int, voided_seq: int, seq: int
+    ) -> None:
+        """A void moved units in (+) or out (-) of the basket: the trail follows."""
+        trail = self.trail(gtin)
+        if d_milli < 0:
+            own = [entry for entry in trail.basket if entry.seq == voided_seq and entry.lot == lot]
+            rest = -d_milli - sum(e.qty_milli for e in self._take(trail, own, -d_milli))
+            order = sorted(trail.basket[::-1], key=lambda entry: entry.lot != lot)  # noqa: C415 - stable: newest first among equals
+            rest -= sum(e.qty_milli for e in self._take(trail, order, rest))
+            if rest:
+                # Paid meanwhile: the sale is open again and will prove its own pick.
+                trail.open.append(OpenSale(at_ns, rest, lot, seq, "", ""))
+        else:
+            for sale in [s for s in trail.open if s.seq == voided_seq and s.lot == lot]:
+                part = min(sale.qty_milli, d_milli)
+                sale.qty_milli -= part
+                d_milli -= part
+                if sale.qty_milli == 0:
+                    trail.open.remove(sale)
+            if d_milli:
+                trail.basket.append(Entry(at_ns, d_milli, lot, "", seq))
+                trail.basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
+        self._changed(gtin)
+
+
+def merged(parts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Parts of the same lot added up, in order of first appearance."""
+    sums: dict[str, int] = {}
+    for lot, qty in parts:
+        sums[lot] = sums.get(lot, 0) + qty
+    return list(sums.items())

@@ -1,0 +1,165 @@
+"""Double entry: balances per account, product and lot, and the lines of an event.
+
+Here: what every account holds, which lot goes first, and the check that each event sums to zero.
+Not here: why something moves (`fuse`), where it is stored (`journal`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from gateway.domain.reading import Word
+from gateway.domain.stock import BASKET, Line, Uom, imbalance
+
+Key = tuple[str, str, str]
+"""(loc, gtin, lot), with '' for the lot that is not known."""
+
+
+class BrokenInvariant(Exception):
+    """A programmer's error that memory cannot be trusted after: the process ends."""
+
+
+class Balance(Word, frozen=True):
+    """One account's quantity of one lot, as kept in the journal."""
+
+    loc: str
+    gtin: str
+    lot: str
+    """'' = not known."""
+    uom: Uom
+    exp: str | None
+    qty_milli: int
+
+
+class Posting(Word, frozen=True):
+    """A signed change of one account before it has a balance behind it."""
+
+    loc: str
+    gtin: str
+    lot: str | None
+    d: int
+    counted: bool = False
+
+
+class Book:
+    """The balances of one store. `lines` is the only way to change them."""
+
+    def __init__(self, balances: Iterable[Balance] = ()) -> None:
+        self._qty: dict[Key, int] = {}
+        self._lots: dict[tuple[str, str], dict[str, None]] = {}
+        self._exp: dict[tuple[str, str], str] = {}
+        self._uom: dict[str, Uom] = {}
+        self.changed: dict[Key, None] = {}
+        for b in balances:
+            self._put((b.loc, b.gtin, b.lot), b.qty_milli)
+            self._uom[b.gtin] = b.uom
+            if b.exp is not None:
+                self._exp[b.gtin, b.lot] = b.exp
+        self.changed.clear()
+
+    def uom(self, gtin: str) -> Uom | None:
+        """The unit a product is booked in; None before its first event."""
+        return self._uom.get(gtin)
+
+    def learn_uom(self, gtin: str, uom: Uom) -> None:
+        """A product has exactly one unit in a store: the first one stays."""
+        self._uom.setdefault(gtin, uom)
+
+    def learn_expiry(self, gtin: str, lot: str, exp: str) -> None:
+        """A lot's expiry date, from the scan that brought it."""
+        self._exp[gtin, lot] = exp
+
+    def lot_balance(self, loc: str, gtin: str, lot: str | None) -> int:
+        """Balance of one lot of a product at one place, in milli."""
+        return self._qty.get((loc, gtin, lot or ""), 0)
+
+    def balance(self, loc: str, gtin: str) -> int:
+        """Balance of a product at one place over all lots, in milli."""
+        return sum(self._qty[loc, gtin, lot] for lot in self._lots.get((loc, gtin), ()))
+
+    def products_at(self, loc: str) -> list[str]:
+        """Products with a positive balance at a place, sorted."""
+        return sorted(
+            {gtin for (at, gtin) in self._lots if at == loc and self.balance(loc, gtin) > 0}
+        )
+
+    def first_expired_first_out(self, loc: str, gtin: str, qty_milli: int) -> list[tuple[str, int]]:
+        """Which lots a removal takes: earliest expiry, then earliest receipt, the unknown last.
+
+        What the place does not hold is taken from the unknown lot ''. ALGORITHMS 5.7.
+        """
+        held = self._lots.get((loc, gtin), {})
+        order = sorted(
+            (lot for lot in held if self._qty[loc, gtin, lot] > 0),
+            key=lambda lot: (not lot, self._exp.get((gtin, lot), "9999-99-99")),
+        )
+        taken: list[tuple[str, int]] = []
+        for lot in order:
+            part = min(qty_milli, self._qty[loc, gtin, lot])
+            if part > 0:
+                taken.append((lot, part))
+                qty_milli -= part
+        if qty_milli > 0:
+            if taken and not taken[-1][0]:
+                taken[-1] = ("", taken[-1][1] + qty_milli)
+            else:
+                taken.append(("", qty_milli))
+        return taken
+
+    def lines(self, postings: Iterable[Posting], virtual: frozenset[str]) -> tuple[Line, ...]:
+        """Applies postings and gives the lines of their event, one per (gtin, lot, loc).
+
+        Raises BrokenInvariant when they do not sum to zero per product and lot.
+        """
+        sums: dict[tuple[str, str, str], list[int]] = {}
+        for p in postings:
+            cell = sums.setdefault((p.gtin, p.lot or "", p.loc), [0, 0])
+            cell[0] += p.d
+            cell[1] |= p.counted
+        out = []
+        for (gtin, lot, loc), (d, counted) in sums.items():
+            after = self._qty.get((loc, gtin, lot), 0) + d
+            self._put((loc, gtin, lot), after)
+            told = after if loc == BASKET or loc not in virtual else None
+            line = Line(
+                gtin=gtin,
+                lot=lot or None,
+                exp=self._exp.get((gtin, lot)) if lot else None,
+                loc=loc,
+                d=d,
+                uom=self._uom[gtin],
+                after=told,
+            )
+            out.append(msgspec.structs.replace(line, counted=after) if counted else line)
+        lines = tuple(out)
+        wrong = imbalance(lines)
+        if wrong is not None:
+            raise BrokenInvariant(f"an event does not balance: {wrong}")
+        return lines
+
+    def take_changed(self) -> list[Balance]:
+        """Balances changed since the last call, for the journal."""
+        out = [
+            Balance(
+                loc=loc,
+                gtin=gtin,
+                lot=lot,
+                uom=self._uom[gtin],
+                exp=self._exp.get((gtin, lot)) if lot else None,
+                qty_milli=self._qty.get((loc, gtin, lot), 0),
+            )
+            for loc, gtin, lot in self.changed
+        ]
+        self.changed.clear()
+        return out
+
+    def snapshot(self) -> Mapping[Key, int]:
+        """All balances that are not zero, sorted."""
+        return {key: qty for key, qty in sorted(self._qty.items()) if qty}
+
+    def _put(self, key: Key, qty: int) -> None:
+        self._qty[key] = qty
+        self.changed[key] = None
+        self._lots.setdefault(key[:2], {})[key[2]] = None

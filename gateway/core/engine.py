@@ -1,0 +1,271 @@
+"""The only composer: readings in, observations and stock events out, time as an argument.
+
+Here: `receive(reading)`, `advance(t)`, `deadline()`, `take()`, and the three rules of time (HOUSE
+4): what a deadline produces carries the deadline; before an input at t every deadline up to t has
+fired, in order of time; on a tie the later stage first. Not here: clocks, queues, disks, links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.core.book import Balance, Book, BrokenInvariant
+from gateway.core.fuse import Fusion
+from gateway.core.postings import History, Posted, Poster
+from gateway.core.scans import Scanner, ScannerRules, ScannerState
+from gateway.core.weigh import Plate, PlateRules, PlateState
+from gateway.domain.observation import DeviceSeen, Note, Observation, Ordered
+from gateway.domain.reading import (
+    Command,
+    DeviceState,
+    Mode,
+    Quantity,
+    Reading,
+    Scan,
+    SetMode,
+    Tare,
+    Weight,
+    Word,
+    Zero,
+)
+from gateway.domain.settings import DeviceSettings, Settings
+from gateway.domain.store import LocationKind, Store
+
+_MODE_OF: Final[Mapping[LocationKind, Mode]] = {"till": "sale", "receiving": "receive"}
+"""What a scanner does where nobody configured it: elsewhere it only looks up."""
+DEFAULT_RATE_HZ: Final = 20
+
+
+class Position(Word, frozen=True):
+    """Where the engine stands in its own record."""
+
+    next_seq: int = 1
+    next_observation: int = 1
+    at_ns: int = 0
+
+
+class Saved(Word, frozen=True):
+    """Everything an engine is built from again: one consistent state of the journal."""
+
+    position: Position = Position()
+    balances: tuple[Balance, ...] = ()
+    parts: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+
+
+EMPTY: Final = Saved()
+
+
+class Outcome(Word, frozen=True):
+    """What a batch of inputs came to: to be committed in one transaction, or not at all."""
+
+    position: Position
+    observations: tuple[tuple[int, Observation], ...]
+    posted: tuple[Posted, ...]
+    notes: tuple[Note, ...]
+    balances: tuple[Balance, ...]
+    parts: tuple[tuple[str, bytes | None], ...]
+    """State to keep, by key; None = gone."""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether anything happened that must not be lost."""
+        return bool(self.observations or self.posted)
+
+
+class Engine:
+    """One store's mind. Not thread-safe; knows no time but what it is told."""
+
+    def __init__(
+        self, settings: Settings, store: Store, inst: str, history: History, saved: Saved = EMPTY
+    ) -> None:
+        self._products = store.product_by_gtin()
+        self._poster = Poster(store, Book(saved.balances), inst, saved.position.next_seq, history)
+        weighed = frozenset(d.location for d in settings.device if d.driver.startswith("scale_"))
+        self._fusion = Fusion(store, settings.fusion, self._poster, weighed, saved.parts)
+        self._scanners: dict[str, Scanner] = {}
+        self._plates: dict[str, Plate] = {}
+        self._place_of: dict[str, str] = {}
+        for device in settings.device:
+            self._add_device(device, settings, store, saved.parts)
+        self._now_ns = saved.position.at_ns
+        self._number = saved.position.next_observation
+        self._last_ref: dict[str, tuple[int, int]] = {}
+        self._observations: list[tuple[int, Observation]] = []
+        self._changed: dict[str, None] = {}
+        self._due_ns: int | None = self._earliest()
+
+    def _add_device(
+        self, device: DeviceSettings, settings: Settings, store: Store, parts: Mapping[str, bytes]
+    ) -> None:
+        location = store.location_by_id()[device.location]
+        if device.driver.startswith("scanner_"):
+            body = parts.get(f"scanner:{device.id}")
+            told = device.options.get("mode") or _MODE_OF.get(location.kind, "lookup")
+            rules = ScannerRules(
+                device=device.id,
+                location=location.id if location.physical else None,
+                mode=told,  # type: ignore[arg-type]
+                modes=tuple(device.options.get("modes", ())),  # type: ignore[arg-type]
+                presentation=bool(device.options.get("presentation", False)),
+                mode_prefix=settings.scan.mode_prefix,
+                mode_idle_s=settings.fusion.mode_idle_s,
+                quantity_s=settings.fusion.quantity_s,
+            )
+            state = msgspec.json.decode(body, type=ScannerState) if body else None
+            self._scanners[device.id] = Scanner(rules, state)
+        elif device.driver.startswith("scale_"):
+            body = parts.get(f"plate:{device.id}")
+            masses = [
+                p.unit_mass_mg
+                for f in store.planogram
+                if f.location == location.id
+                and (p := self._products.get(f.gtin)) is not None
+                and p.unit_mass_mg
+            ]
+            rate = device.options.get("rate_hz", DEFAULT_RATE_HZ)
+            rules_ = PlateRules(device.id, location.id, int(rate), min(masses, default=None))  # type: ignore[arg-type]
+            saved = msgspec.json.decode(body, type=PlateState) if body else None
+            self._plates[device.id] = Plate(rules_, saved)
+            self._place_of[device.id] = location.id
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def deadline(self) -> int | None:
+        """When something happens by itself: the shell waits for that or for an input."""
+        return self._due_ns
+
+    def _earliest(self) -> int | None:
+        due = [scanner.deadline() for scanner in self._scanners.values()]
+        due.append(self._fusion.deadline())
+        return min((d for d in due if d is not None), default=None)
+
+    def advance(self, at_ns: int) -> None:
+        """It is now `at_ns`: fires every deadline up to it, each at its own time."""
+        if at_ns < self._now_ns:
+            raise BrokenInvariant(f"time went back from {self._now_ns} to {at_ns}")
+        while self._due_ns is not None and self._due_ns <= at_ns:
+            due = self._due_ns
+            if self._fusion.deadline() == due:  # the later stage first
+                self._fusion.advance(due)
+            else:
+                for device in sorted(self._scanners):
+                    scanner = self._scanners[device]
+                    if scanner.deadline() == due:
+                        self._changed[f"scanner:{device}"] = None
+                        self._observe(scanner.advance(due))
+                        break
+            self._now_ns = max(self._now_ns, due)
+            self._due_ns = self._earliest()
+        self._now_ns = at_ns
+
+    def receive(self, reading: Reading) -> None:
+        """One reading or command, after every deadline up to its time. Raises BrokenInvariant."""
+        at_ns, body = reading.at_ns, reading.body
+        if (self._due_ns is not None and self._due_ns <= at_ns) or at_ns < self._now_ns:
+            self.advance(at_ns)
+        self._now_ns = at_ns
+        if type(body) is Weight:
+            plate = self._plates.get(reading.device)
+            if plate is not None:
+                step = plate.weight(at_ns, body.mass_mg, body.stable, body.flags)
+                if step is not None:
+                    ref = self._ref(reading.device, at_ns)
+                    self._changed[f"plate:{reading.device}"] = None
+                    self._observe([msgspec.structs.replace(step, ref=ref)])
+                    self._due_ns = self._earliest()
+            return
+        if type(body) is Scan:
+            scanner = self._scanners.get(reading.device)
+            if scanner is not None:
+                ref = self._ref(reading.device, at_ns)
+                self._changed[f"scanner:{reading.device}"] = None
+                self._observe(scanner.scan(at_ns, ref, body, self._products))
+        elif type(body) is DeviceState:
+            self._device(at_ns, reading.device, body)
+        elif type(body) is Command:
+            self._command(at_ns, reading.device, body)
+        self._due_ns = self._earliest()
+
+    def _ref(self, device: str, at_ns: int) -> str:
+        """A reading's identity within its device: its time, numbered where times are equal."""
+        last, count = self._last_ref.get(device, (-1, 0))
+        count = count + 1 if last == at_ns else 0
+        self._last_ref[device] = (at_ns, count)
+        return f"{at_ns}.{count}" if count else str(at_ns)
+
+    def _device(self, at_ns: int, device: str, body: DeviceState) -> None:
+        plate = self._plates.get(device)
+        if plate is None:
+            return
+        if body.state == "down":
+            plate.lost()
+        self._observe([DeviceSeen(at_ns, device, self._place_of[device], body.state == "up")])
+
+    def _command(self, at_ns: int, device: str, command: Command) -> None:
+        order = command.order
+        if isinstance(order, SetMode | Quantity):
+            scanner = self._scanners.get(order.device)
+            if scanner is not None:
+                self._changed[f"scanner:{order.device}"] = None
+                self._observe(
+                    scanner.set_mode(at_ns, order)
+                    if isinstance(order, SetMode)
+                    else scanner.set_quantity(at_ns, order)
+                )
+            return
+        if isinstance(order, Tare | Zero):
+            plate = self._plates.get(order.device)
+            if plate is not None and plate.tare():
+                self._changed[f"plate:{order.device}"] = None
+        self._observe([Ordered(at_ns, device, self._ref(device, at_ns), order)])
+
+    def _observe(self, observations: Iterable[Observation]) -> None:
+        for observation in observations:
+            self._observations.append((self._number, observation))
+            self._fusion.observe(self._number, observation)
+            self._number += 1
+
+    # --- results --------------------------------------------------------------------------------
+
+    def take(self) -> Outcome:
+        """Everything since the last call. The caller commits it before it tells anyone."""
+        posted, notes = self._poster.take()
+        keys = [*self._changed, *self._fusion.changed]
+        self._changed.clear()
+        self._fusion.changed.clear()
+        observations, self._observations = self._observations, []
+        return Outcome(
+            position=Position(self._poster.next_seq, self._number, self._now_ns),
+            observations=tuple(observations),
+            posted=tuple(posted),
+            notes=tuple(notes),
+            balances=tuple(self._poster.book.take_changed()),
+            parts=tuple((key, self._part(key)) for key in keys),
+        )
+
+    def _part(self, key: str) -> bytes | None:
+        kind, _, name = key.partition(":")
+        if kind == "scanner":
+            return msgspec.json.encode(self._scanners[name].state)
+        part = self._plates[name].state if kind == "plate" else self._fusion.part(key)
+        return None if part is None else msgspec.json.encode(part)
+
+    def plate_parts(self) -> tuple[tuple[str, bytes | None], ...]:
+        """Levels of all plates, to be kept now and then: drift moves them without an event."""
+        return tuple((f"plate:{name}", self._part(f"plate:{name}")) for name in self._plates)
+
+    def plate(self, device: str) -> Plate | None:
+        """The detector of a scale, for the status view."""
+        return self._plates.get(device)
+
+    def scanner_mode(self, device: str) -> Mode | None:
+        """What a scanner's next scan would mean; None when it is no scanner."""
+        scanner = self._scanners.get(device)
+        return None if scanner is None else scanner.state.mode
+
+    def balances(self) -> Mapping[tuple[str, str, str], int]:
+        """The book as it stands: (loc, gtin, lot or '') to milli."""
+        return self._poster.book.snapshot()

@@ -1,0 +1,236 @@
+"""One scanner: from a scan's text to so many units in a mode, or to a reason why not.
+
+Here: normalising, the refractory window, the mode machine (ALGORITHMS 1). Not here: what a move
+does to the book (`fuse`), bytes (`drivers`). Time comes in as an argument.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.domain import gs1
+from gateway.domain.observation import Dropped, DropReason, ModeChanged, Observation, ScanMove
+from gateway.domain.reading import Mode, Quantity, Scan, SetMode, Word
+from gateway.domain.store import Product
+from gateway.domain.units import NS_PER_MS, NS_PER_S, PIECE_MILLI
+
+WINDOW_MS: Final[Mapping[Mode, int]] = {
+    "sale": 400,
+    "return": 1000,
+    "receive": 1000,
+    "transfer_in": 1000,
+    "transfer_out": 1000,
+    "restock": 1000,
+    "stocktake": 700,
+    "writeoff": 2000,
+    "lookup": 400,
+}
+"""Refractory windows, ALGORITHMS 1.2."""
+
+_LONGEST_NS: Final = 2000 * NS_PER_MS
+SERIAL_MEMORY_NS: Final = 24 * 3600 * NS_PER_S
+SERIALS_MAX: Final = 10_000
+QUANTITY_MAX: Final = 9999
+_QUANTITY: Final = re.compile(r"[1-9][0-9]{0,3}")
+
+
+class ScannerRules(Word, frozen=True):
+    """What the configuration says of one scanner."""
+
+    device: str
+    location: str | None
+    """Where its goods lie; None at a till or an exit, which hold no stock."""
+    mode: Mode
+    modes: tuple[Mode, ...] = ()
+    """Modes that barcodes may switch it to; none by default, since customers can print barcodes."""
+    presentation: bool = False
+    """A presentation scanner repeats while the code is in view: an echo re-arms the window."""
+    mode_prefix: str = ""
+    mode_idle_s: int = 120
+    quantity_s: int = 10
+
+
+class ScannerState(msgspec.Struct):
+    """What a scanner remembers across a restart."""
+
+    mode: Mode
+    mode_until_ns: int | None = None
+    location: str | None = None
+    doc: str | None = None
+    quantity: int | None = None
+    quantity_until_ns: int | None = None
+
+
+class Scanner:
+    """The state machine of one scanner."""
+
+    def __init__(self, rules: ScannerRules, state: ScannerState | None = None) -> None:
+        self._rules = rules
+        self.state = state or ScannerState(rules.mode)
+        self._seen: dict[tuple[str, ...], tuple[int, str]] = {}
+        self._serials: dict[tuple[Mode, str, str], tuple[int, str]] = {}
+
+    def deadline(self) -> int | None:
+        """When it changes by itself: idle mode or unused quantity."""
+        ends = (self.state.mode_until_ns, self.state.quantity_until_ns)
+        return min((end for end in ends if end is not None), default=None)
+
+    def advance(self, at_ns: int) -> list[Observation]:
+        """What ends at exactly this deadline."""
+        out: list[Observation] = []
+        state = self.state
+        if state.quantity_until_ns is not None and state.quantity_until_ns <= at_ns:
+            out.append(self._drop(at_ns, str(at_ns), f"{state.quantity} x", "quantity_expired"))
+            state.quantity = state.quantity_until_ns = None
+        if state.mode_until_ns is not None and state.mode_until_ns <= at_ns:
+            out += self._switch(at_ns, self._rules.mode, None, None, "idle")
+        return out
+
+    def set_mode(self, at_ns: int, order: SetMode) -> list[Observation]:
+        """A person set the mode at the console."""
+        return self._switch(at_ns, order.mode, order.location, order.ref, "command")
+
+    def set_quantity(self, at_ns: int, order: Quantity) -> list[Observation]:
+        """The next scan stands for n units."""
+        if 1 <= order.n <= QUANTITY_MAX:
+            self.state.quantity = order.n
+            self.state.quantity_until_ns = at_ns + self._rules.quantity_s * NS_PER_S
+        return []
+
+    def scan(
+        self, at_ns: int, ref: str, scan: Scan, products: Mapping[str, Product]
+    ) -> list[Observation]:
+        """One scan. Never raises: what means nothing becomes a `Dropped` with its reason."""
+        prefix = self._rules.mode_prefix
+        if prefix and scan.data.startswith(prefix):
+            return self._control(at_ns, ref, scan.data, scan.data[len(prefix) :])
+        mode = scan.mode or self.state.mode
+        if self.state.mode_until_ns is not None:
+            self.state.mode_until_ns = at_ns + self._rules.mode_idle_s * NS_PER_S
+        item = gs1.parse(scan.data, scan.aim)
+        if isinstance(item, gs1.NoItem):
+            reason: DropReason = (
+                "bad_check_digit" if item.reason == "bad_check_digit" else "unknown_format"
+            )
+            return [self._drop(at_ns, ref, scan.data, reason, mode=mode)]
+        if item.restricted and item.gtin not in products:
+            # No layout of restricted numbers is configured: the quantity awaits the till's line.
+            return [self._drop(at_ns, ref, scan.data, "unknown_format", mode=mode)]
+        product = products.get(item.gtin)
+        if product is not None and product.uom != "EA" and item.net_kg_milli is None:
+            # Sold by measure, and the code does not say how much.
+            return [self._drop(at_ns, ref, scan.data, "unknown_format", mode=mode)]
+        repeat = self._repeat(at_ns, ref, mode, item)
+        if repeat is not None:
+            reason, original = repeat
+            return [self._drop(at_ns, ref, scan.data, reason, original, mode)]
+        return [self._move(at_ns, ref, mode, item, product)]
+
+    def _move(
+        self, at_ns: int, ref: str, mode: Mode, item: gs1.Item, product: Product | None
+    ) -> ScanMove:
+        times = self.state.quantity or 1
+        self.state.quantity = self.state.quantity_until_ns = None
+        weighed = item.net_kg_milli is not None and (product is None or product.uom == "KGM")
+        qty_milli = (
+            item.net_kg_milli if weighed and item.net_kg_milli else item.count * PIECE_MILLI
+        ) * times
+        expiry = item.expiry_yymmdd
+        return ScanMove(
+            at_ns=at_ns,
+            device=self._rules.device,
+            ref=ref,
+            mode=mode,
+            gtin=item.gtin,
+            qty_milli=qty_milli,
+            uom="KGM" if weighed else None,
+            lot=item.lot,
+            exp=None if expiry is None else gs1.expiry_date(expiry, gs1.year_of(at_ns)),
+            serial=item.serial,
+            location=self.state.location or self._rules.location,
+            doc=self.state.doc,
+        )
+
+    def _repeat(
+        self, at_ns: int, ref: str, mode: Mode, item: gs1.Item
+    ) -> tuple[DropReason, str] | None:
+        key = (item.gtin, item.lot or "", item.serial or "", str(item.net_kg_milli))
+        seen = self._seen
+        while seen:
+            oldest = next(iter(seen))
+            if seen[oldest][0] + _LONGEST_NS > at_ns:
+                break
+            del seen[oldest]
+        last = seen.get(key)
+        if last is not None and at_ns - last[0] < WINDOW_MS[mode] * NS_PER_MS:
+            if self._rules.presentation:
+                del seen[key]
+                seen[key] = (at_ns, last[1])
+            return "echo", last[1]
+        if item.serial is not None:
+            first = self._remember_serial(at_ns, ref, mode, item.gtin, item.serial)
+            if first is not None:
+                return "serial_repeat", first
+        seen.pop(key, None)
+        seen[key] = (at_ns, ref)
+        return None
+
+    def _remember_serial(
+        self, at_ns: int, ref: str, mode: Mode, gtin: str, serial: str
+    ) -> str | None:
+        key = (mode, gtin, serial)
+        known = self._serials.get(key)
+        if known is not None and at_ns - known[0] < SERIAL_MEMORY_NS:
+            return known[1]
+        self._serials.pop(key, None)
+        self._serials[key] = (at_ns, ref)
+        if len(self._serials) > SERIALS_MAX:
+            del self._serials[next(iter(self._serials))]
+        # What was sold may be returned and sold again.
+        opposite: dict[Mode, Mode] = {"sale": "return", "return": "sale"}
+        if mode in opposite:
+            self._serials.pop((opposite[mode], gtin, serial), None)
+        return None
+
+    def _control(self, at_ns: int, ref: str, data: str, text: str) -> list[Observation]:
+        """A mode or quantity barcode: `MODE:receive`, `QTY:6`, after the store's prefix."""
+        verb, _, value = text.partition(":")
+        if verb == "MODE":
+            for mode in (self._rules.mode, *self._rules.modes):
+                if mode == value:
+                    return self._switch(at_ns, mode, None, None, "barcode")
+        elif verb == "QTY" and self._rules.modes and _QUANTITY.fullmatch(value):
+            return self.set_quantity(at_ns, Quantity(self._rules.device, int(value)))
+        return [self._drop(at_ns, ref, data, "mode_refused")]
+
+    def _switch(
+        self, at_ns: int, mode: Mode, location: str | None, doc: str | None, why: str
+    ) -> list[Observation]:
+        before = self.state.mode
+        self.state = ScannerState(
+            mode,
+            location=location,
+            doc=doc,
+            quantity=self.state.quantity,
+            quantity_until_ns=self.state.quantity_until_ns,
+        )
+        if mode != self._rules.mode or location is not None or doc is not None:
+            self.state.mode_until_ns = at_ns + self._rules.mode_idle_s * NS_PER_S
+        return [ModeChanged(at_ns, self._rules.device, before, mode, why)]  # type: ignore[arg-type]
+
+    def _drop(
+        self,
+        at_ns: int,
+        ref: str,
+        data: str,
+        reason: DropReason,
+        duplicate_of: str | None = None,
+        mode: Mode | None = None,
+    ) -> Dropped:
+        return Dropped(
+            at_ns, self._rules.device, ref, data, mode or self.state.mode, reason, duplicate_of
+        )

@@ -1,0 +1,162 @@
+"""What one place settled to, with its evidence; and why an event was booked.
+
+Here: what the source filters (`core.scans`, `core.weigh`) tell `core.fuse`, and what is journalled
+so that `stockd verify` can fold it again and `stockd why` can explain it. Not here: raw readings.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from gateway.domain.reading import Mode, Order, Word
+
+DropReason = Literal[
+    "echo",
+    "serial_repeat",
+    "bad_check_digit",
+    "unknown_format",
+    "mode_refused",
+    "quantity_expired",
+    "not_owner",
+]
+
+
+class ScanMove(Word, frozen=True, tag_field="obs", tag="scan"):
+    """A scan that passed: so many units of a product, in a mode that it carries itself."""
+
+    at_ns: int
+    device: str
+    ref: str
+    mode: Mode
+    gtin: str
+    qty_milli: int
+    uom: Literal["EA", "KGM"] | None
+    """None: the product's own unit."""
+    lot: str | None
+    exp: str | None
+    serial: str | None
+    location: str | None
+    """Where its goods go to or come from; None = by the rules of CONTRACT section 6."""
+    doc: str | None
+    """Reference of the business document, as the mode was set."""
+
+
+class Dropped(Word, frozen=True, tag_field="obs", tag="dropped"):
+    """A scan without an effect: a fact that an operator can look up (ALGORITHMS 1.5)."""
+
+    at_ns: int
+    device: str
+    ref: str
+    data: str
+    mode: Mode
+    reason: DropReason
+    duplicate_of: str | None = None
+
+
+class ModeChanged(Word, frozen=True, tag_field="obs", tag="mode"):
+    """A scanner's mode ended and another began: by barcode, by command or by idling."""
+
+    at_ns: int
+    device: str
+    before: Mode
+    after: Mode
+    why: Literal["barcode", "command", "idle"]
+
+
+class WeightStep(Word, frozen=True, tag_field="obs", tag="step"):
+    """A plate settled at another mass."""
+
+    at_ns: int
+    """When it was known: the reading that settled it."""
+    device: str
+    ref: str
+    location: str
+    began_ns: int
+    before_mg: int
+    step_mg: int
+    sigma_mg: int
+    outage: bool
+    """Found after the plate or the gateway was away: at most `pending`."""
+
+
+class DeviceSeen(Word, frozen=True, tag_field="obs", tag="device"):
+    """A device that observes a location came or went."""
+
+    at_ns: int
+    device: str
+    location: str
+    up: bool
+
+
+class Ordered(Word, frozen=True, tag_field="obs", tag="order"):
+    """A command that reached the book; `ref` tells it from others of its device."""
+
+    at_ns: int
+    device: str
+    ref: str
+    order: Order
+
+
+Observation = ScanMove | Dropped | ModeChanged | WeightStep | DeviceSeen | Ordered
+
+
+class Row(Word, frozen=True):
+    """A hypothesis about a step: n units of one product, and how much of the belief it holds."""
+
+    gtin: str
+    units: int
+    ppm: int
+
+
+BECAUSE: Final = (
+    "scan",
+    "command",
+    "step",
+    "step_expired",
+    "scan_proves_removal",
+    "sale_took_pick",
+    "sale_found_lost",
+    "sale_proves_pick",
+    "basket_timeout",
+    "negative_guard",
+    "lot_swap",
+    "surplus",
+    "session",
+    "count_closed",
+    "ledger",
+)
+
+
+class Because(Word, frozen=True):
+    """Why an event was booked: a code of BECAUSE, and the numbers behind it. Never on the wire."""
+
+    code: str
+    rows: tuple[Row, ...] = ()
+    """Best hypotheses, best first; what they leave of a million is unexplained."""
+    seq: int | None = None
+    """The earlier event this one rests on, e.g. the pick behind a sale."""
+
+
+class Note(Word, frozen=True):
+    """Something people should know that moved no goods; becomes an alarm of the ops stream."""
+
+    at_ns: int
+    code: str
+    device: str | None
+    text: str
+
+
+_DECODER: Final[msgspec.json.Decoder[Observation]] = msgspec.json.Decoder(Observation)
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def observation_bytes(observation: Observation) -> bytes:
+    """An observation as JSON for the journal."""
+    return _ENCODER.encode(observation)
+
+
+def read_observation(body: bytes) -> Observation:
+    """An observation back from the journal. Raises msgspec.ValidationError."""
+    return _DECODER.decode(body)
