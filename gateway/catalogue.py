@@ -8,14 +8,14 @@ one beside it is still read.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from gateway.domain import ids, units
 from gateway.domain.stock import UOMS, Uom
 from gateway.domain.store import Facing, Location, Product
-from gateway.problems import Problem, did_you_mean
+from gateway.problems import Problem, did_you_mean, quoted
 from gateway.sheet import Row, read_sheet
 
 PRODUCT_COLUMNS: Final = (
@@ -48,7 +48,7 @@ class ProductSheet:
 
     products: tuple[Product, ...]
     gtins: frozenset[str] | None
-    """Every product that the sheet means, faulty rows too; None when it could not be read."""
+    """Every product that the sheet means, faulty rows too; None when a row could not be read."""
     problems: tuple[Problem, ...]
 
 
@@ -74,43 +74,50 @@ def read_products(data: bytes, file: str) -> ProductSheet:
         problems += cells.problems
         if not cells.problems:
             products.append(product)
-    gtins = frozenset(rows) if sheet.readable else None
-    return ProductSheet(tuple(products), gtins, tuple(problems))
+    gtins = frozenset(rows) if sheet.whole else None
+    return ProductSheet(tuple(products), gtins, _by_row(problems))
 
 
 def read_planogram(
-    data: bytes, file: str, locations: Sequence[Location], sheet: ProductSheet
+    data: bytes, file: str, locations: Sequence[Location] | None, sheet: ProductSheet
 ) -> PlanogramSheet:
-    """The planogram of a shop with these locations and products. Never raises."""
+    """The planogram of a shop with these locations and products. Never raises.
+
+    Locations None, or products whose `gtins` is None: not known, so none is unknown.
+    """
     read = read_sheet(data, file, PLANOGRAM_COLUMNS, needed=("location", "gtin"))
     problems = list(read.problems)
     facings: list[Facing] = []
     rows: dict[tuple[str, str, str], int] = {}
-    kinds = {location.id: location for location in locations}
+    places = None if locations is None else {location.id: location for location in locations}
     uoms = {product.gtin: product.uom for product in sheet.products}
     for row in read.rows:
         cells = _Cells(row, file)
-        facing = _facing(cells, kinds, sheet.gtins, uoms)
+        facing = _facing(cells, places, sheet.gtins, uoms)
         key = (facing.location, facing.slot, facing.gtin)
         if all((facing.location, facing.gtin)) and rows.setdefault(key, row.number) != row.number:
             cells.fault("gtin", f"{facing.gtin} is here in row {rows[key]} already")
         problems += cells.problems
         if not cells.problems:
             facings.append(facing)
-    return PlanogramSheet(tuple(facings), tuple(problems))
+    return PlanogramSheet(tuple(facings), _by_row(problems))
+
+
+def _by_row(problems: list[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: problem.row or problem.line or 0))
 
 
 def _product(cells: _Cells) -> Product:
+    gtin, name, uom = cells.gtin(), cells.name(), cells.uom()
     mass_mg = cells.number("unit_mass_mg", 1, MASS_MAX_MG)
     sd_mg = cells.number("unit_mass_sd_mg", 0, MASS_MAX_MG)
     if sd_mg is not None and cells.empty("unit_mass_mg"):
         cells.fault("unit_mass_sd_mg", "without unit_mass_mg", "fill both, or neither")
     elif sd_mg is not None and mass_mg is not None and sd_mg >= mass_mg:
         cells.fault("unit_mass_sd_mg", f"{sd_mg} is not less than the mass itself, {mass_mg}")
-    uom = cells.uom()
     return Product(
-        gtin=cells.gtin(),
-        name=cells.name(),
+        gtin=gtin,
+        name=name,
         uom=uom,
         unit_mass_mg=mass_mg,
         unit_mass_sd_mg=sd_mg,
@@ -122,18 +129,17 @@ def _product(cells: _Cells) -> Product:
 
 def _facing(
     cells: _Cells,
-    locations: dict[str, Location],
+    places: Mapping[str, Location] | None,
     gtins: Collection[str] | None,
-    uoms: dict[str, Uom],
+    uoms: Mapping[str, Uom],
 ) -> Facing:
     place = cells.text("location")
-    location = locations.get(place)
     if not place:
         cells.fault("location", "is missing")
-    elif location is None:
-        cells.fault("location", f'unknown location "{place}"', did_you_mean(place, locations))
-    elif not location.physical:
-        cells.fault("location", f'"{place}" is of kind {location.kind}: no goods lie there')
+    elif places is not None and place not in places:
+        cells.fault("location", f"unknown location {quoted(place)}", did_you_mean(place, places))
+    elif places is not None and not places[place].physical:
+        cells.fault("location", f'"{place}" is of kind {places[place].kind}: no goods lie there')
     gtin = cells.gtin()
     if gtin and gtins is not None and gtin not in gtins:
         cells.fault("gtin", f"{gtin} is not among the products", "add it to products.csv")
@@ -194,7 +200,7 @@ class _Cells:
         text = self._row.cells.get("uom", "") or "EA"
         if text not in UOMS:
             meant = did_you_mean(text, UOMS)
-            self.fault("uom", f'must be one of {", ".join(UOMS)}, not "{text}"', meant)
+            self.fault("uom", f"must be one of {', '.join(UOMS)}, not {quoted(text)}", meant)
             return "EA"
         return cast("Uom", text)
 
@@ -217,7 +223,7 @@ class _Cells:
             mass = _MASS.fullmatch(text) if column.endswith("_mg") else None
             if mass is not None:
                 remedy = f"in milligrams: {units.mass_mg(mass[1], mass[2].casefold())}"
-            self.fault(column, f'must be a whole number, not "{text}"', remedy)
+            self.fault(column, f"must be a whole number, not {quoted(text)}", remedy)
         return None
 
     def qty(self, column: str, uom: Uom | None) -> int | None:
@@ -244,7 +250,7 @@ def gtin_fault(text: str) -> tuple[str, str | None] | None:
     if not (text.isascii() and text.isdigit()):
         bare = re.sub(r"[\s'=\"-]|[.,]0*$", "", text)
         remedy = f"write {bare}" if ids.gtin14(bare) else None
-        return f'must be digits alone, not "{text[:40]}"', remedy
+        return f"must be digits alone, not {quoted(text)}", remedy
     if not text.strip("0"):
         return "is zero, which is no product", None
     if len(text) not in (8, 12, 13, 14):

@@ -64,25 +64,25 @@ def load(path: Path | str) -> Loaded:
 
     sheets: dict[str, bytes] = {}
     for name in ("products", "planogram"):
+        sheet = Path(getattr(settings.catalogue, name))
         try:
-            sheets[name] = _bytes(Path(getattr(settings.catalogue, name)))
+            sheets[name] = _bytes(sheet)
         except _Unreadable as why:
-            faults.append(Fault(("catalogue", name), str(why)))
+            faults.append(Fault(("catalogue", name), f"{why}: {sheet}"))
     products = ProductSheet((), None, ())
     if "products" in sheets:
         products = read_products(sheets["products"], str(file.parent / given.catalogue.products))
     planogram = PlanogramSheet((), ())
     if "planogram" in sheets:
         shown = str(file.parent / given.catalogue.planogram)
-        planogram = read_planogram(sheets["planogram"], shown, settings.location, products)
+        places = None if ("location",) in faulty else settings.location
+        planogram = read_planogram(sheets["planogram"], shown, places, products)
 
     if problems := (*_placed(faults, toml, file), *products.problems, *planogram.problems):
         raise ConfigError(problems)
     return Loaded(
         settings=settings,
-        store=Store(
-            settings.store.id, settings.location, products.products, planogram.facings
-        ),
+        store=Store(settings.store.id, settings.location, products.products, planogram.facings),
         sha256=_sha256((data, *sheets.values())),
         path=file.absolute(),
     )
@@ -93,7 +93,7 @@ def _toml(file: Path) -> tuple[bytes, TomlText]:
         data = _bytes(file)
         return data, parse(data.decode("utf-8-sig"))
     except _Unreadable as why:
-        remedy = "give the right one with --config FILE" if not file.exists() else None
+        remedy = "give the right one with --config FILE"
         problem = Problem(str(file), str(why), remedy=remedy)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -113,14 +113,14 @@ def _bytes(file: Path) -> bytes:
             with file.open("rb") as stream:
                 data = stream.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
-        raise _Unreadable(f"no such file: {file}") from None
+        raise _Unreadable("no such file") from None
     except OSError as error:
-        raise _Unreadable(f"cannot be read: {file}: {error.strerror}") from None
+        raise _Unreadable(f"cannot be read ({error.strerror})") from None
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
-        raise _Unreadable(f"is {what}, not a file: {file}")
+        raise _Unreadable(f"is {what}, not a file")
     if len(data) > FILE_BYTES_MAX:
-        raise _Unreadable(f"is larger than {FILE_BYTES_MAX >> 20} MiB: {file}")
+        raise _Unreadable(f"is larger than {FILE_BYTES_MAX >> 20} MiB")
     return data
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import stat
 import zoneinfo
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from gateway.config_types import Fault, shown
+from gateway.config_types import Fault
 from gateway.domain import ids
 from gateway.domain.settings import Settings
-from gateway.problems import did_you_mean
+from gateway.problems import did_you_mean, quoted
 from gateway.toml_text import KeyPath
 
 RANGES: Final = {
@@ -55,20 +56,20 @@ def _store(settings: Settings) -> Iterator[Fault]:
     store = settings.store
     if not ids.STORE_ID.fullmatch(store.id):
         rule = "must be 2 to 31 of a-z, 0-9 and -, a letter or digit first"
-        yield Fault(("store", "id"), f"{rule}, not {shown(store.id)}", _as_id(store.id))
+        yield Fault(("store", "id"), f"{rule}, not {quoted(store.id)}", _as_id(store.id))
     if not _GROUP.fullmatch(store.group):
         rule = "must be 1 to 64 characters without space, /, + and #"
-        yield Fault(("store", "group"), f"{rule}, not {shown(store.group)}")
+        yield Fault(("store", "group"), f"{rule}, not {quoted(store.group)}")
     try:
         zoneinfo.ZoneInfo(store.timezone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         known = sorted(zoneinfo.available_timezones())
         remedy = did_you_mean(store.timezone, known) if known else "install the package tzdata"
-        yield Fault(("store", "timezone"), f"unknown time zone {shown(store.timezone)}", remedy)
+        yield Fault(("store", "timezone"), f"unknown time zone {quoted(store.timezone)}", remedy)
 
 
 def _journal(settings: Settings) -> Iterator[Fault]:
-    if Path(settings.journal.path).is_dir():
+    if stat.S_ISDIR(_mode(settings.journal.path)):
         message = f"must name a file, not the folder {settings.journal.path or '.'}"
         yield Fault(("journal", "path"), message, 'as in "var/stockd.db"')
 
@@ -92,10 +93,18 @@ def _brokers(settings: Settings) -> Iterator[Fault]:
     secure = any(url.startswith("mqtts://") for _, url in urls)
     for name in ("ca_file", "cert_file", "key_file"):
         file = getattr(link, name)
-        if file and not Path(file).is_file():
+        if file and not stat.S_ISREG(_mode(file)):
             yield Fault(("ledger_link", name), f"no such file: {file}")
         elif secure and not file:
             yield Fault(("ledger_link", name), "is missing: an mqtts:// broker needs it")
+
+
+def _mode(file: str) -> int:
+    """What kind of file this is, as `stat` says; 0 when there is none that we can see."""
+    try:
+        return Path(file).stat().st_mode
+    except OSError:
+        return 0
 
 
 def _broker(path: KeyPath, url: str, allow_plaintext: bool) -> Iterator[Fault]:
@@ -104,7 +113,7 @@ def _broker(path: KeyPath, url: str, allow_plaintext: bool) -> Iterator[Fault]:
     if "@" in rest:  # not shown: what stands before the @ may be a password
         yield Fault(path, "holds a user name or password", "stockd shows its certificate instead")
     elif scheme not in ("mqtt", "mqtts") or not host or not port:
-        yield Fault(path, f"is no broker: {shown(url)}", 'as in "mqtts://broker.example:8883"')
+        yield Fault(path, f"is no broker: {quoted(url)}", 'as in "mqtts://broker.example:8883"')
     elif scheme == "mqtt" and not is_loopback(host) and not allow_plaintext:
         message = f"{url} would send the stock unencrypted to another machine"
         yield Fault(path, message, "use mqtts://, or set allow_plaintext = true")
@@ -117,9 +126,9 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
     ):
         host, port = split_address(listen)
         if listen and (host is None or port is None):
-            message = f"must be an address and a port, not {shown(listen)}"
+            message = f"must be an address and a port, not {quoted(listen)}"
             yield Fault((table, "listen"), message, 'as in "127.0.0.1:8470"; "" = off')
-    if settings.console.listen == settings.metrics.listen != "":
+    if settings.console.listen == settings.metrics.listen and port:
         yield Fault(("metrics", "listen"), "is the address of the console too")
 
 
@@ -161,7 +170,7 @@ def id_faults(path: KeyPath, value: str, matched: object) -> Iterator[Fault]:
     """The fault of a location or device id that does not match the pattern of both."""
     if not matched:
         rule = "must be 1 to 31 of a-z, 0-9 and -, a letter or digit first"
-        yield Fault(path, f"{rule}, not {shown(value)}", _as_id(value))
+        yield Fault(path, f"{rule}, not {quoted(value)}", _as_id(value))
 
 
 def _as_id(value: str) -> str | None:

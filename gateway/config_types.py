@@ -15,11 +15,13 @@ from msgspec import inspect
 
 from gateway.domain.reading import Word
 from gateway.domain.settings import Settings
-from gateway.problems import did_you_mean
+from gateway.problems import did_you_mean, quoted
 from gateway.toml_text import KeyPath
 
 TEXT_MAX: Final = 4096
 """Characters of any one text of the configuration."""
+INT_BITS: Final = 64
+"""What TOML promises to carry of a whole number, sign included."""
 
 
 class Fault(Word, frozen=True):
@@ -51,11 +53,12 @@ def shown(value: object) -> str:
     """
     match value:
         case str():
-            return f'the text "{value if len(value) <= 60 else value[:57] + "..."}"'
+            return f"the text {quoted(value)}"
         case bool():
             return "true" if value else "false"
         case int() | float():
-            return f"the number {value}" if abs(value) < 10**30 else "a number far too large"
+            sane = abs(value) < 2**INT_BITS
+            return f"the number {value}" if sane else "a number far too large"
         case list():
             return "a list"
         case dict():
@@ -71,12 +74,14 @@ class _Walk:
         self.faults: list[Fault] = []
         self._homes = {
             inner.encode_name: table.encode_name
-            for table in root.fields
+            for table in reversed(root.fields)  # of two homes the first is meant
             if isinstance(table.type, inspect.StructType)
-            for inner in reversed(table.type.fields)
+            for inner in table.type.fields
         }
 
-    def struct(self, node: inspect.StructType, value: Mapping[str, object], path: KeyPath) -> object:
+    def struct(
+        self, node: inspect.StructType, value: Mapping[str, object], path: KeyPath
+    ) -> object:
         """An instance of the node's class; every key of the table is looked at."""
         fields = {field.encode_name: field for field in node.fields}
         for key in value:
@@ -90,7 +95,10 @@ class _Walk:
             elif isinstance(field.type, inspect.StructType) and field.required:
                 made[key] = self.struct(field.type, {}, (*path, key))
             elif field.required:
-                self._fault((*path, key), "is missing", f'write {key} = "..."')
+                remedy = (
+                    _wanted(field.type) if isinstance(field.type, inspect.LiteralType) else None
+                )
+                self._fault((*path, key), "is missing", remedy or f'write {key} = "..."')
                 made[key] = _stand_in(field)
         return node.cls(**made)
 
@@ -110,9 +118,11 @@ class _Walk:
                 return (value,) if value else ()
             case inspect.VarTupleType(item_type=inspect.StrType()), list() if _texts(value):
                 return tuple(value)
-            case inspect.StrType(), str() if len(value) <= TEXT_MAX and value.isprintable():
+            case inspect.StrType(), str():
+                if len(value) > TEXT_MAX or not value.isprintable():
+                    self._fault(path, f"must be one line of at most {TEXT_MAX} characters")
                 return value
-            case inspect.IntType(), int() if not isinstance(value, bool):
+            case inspect.IntType(), int() if not isinstance(value, bool) and _fits(value):
                 return value
             case inspect.BoolType(), bool():
                 return value
@@ -121,6 +131,8 @@ class _Walk:
             case inspect.DictType(), dict():
                 return self._options(value, path)
         self._fault(path, f"must be {_wanted(node)}, not {shown(value)}", _hint(node, value, path))
+        if field.required and isinstance(node, inspect.StructType):
+            return self.struct(node, {}, path)
         return _stand_in(field)
 
     def _structs(
@@ -138,7 +150,8 @@ class _Walk:
         sound: dict[str, object] = {}
         for key, option in value.items():
             if (
-                isinstance(option, str | int)
+                isinstance(option, str)
+                or (isinstance(option, int) and _fits(option))
                 or (isinstance(option, list) and _texts(option))
                 or (isinstance(option, dict) and _texts(option.values()))
             ):
@@ -150,12 +163,17 @@ class _Walk:
 
     def _meant(self, key: str, fields: Iterable[str], path: KeyPath) -> str | None:
         home = self._homes.get(key)
-        if home is not None and path != (home,):
+        if home is not None and len(path) < 2 and path != (home,):
             return f"it belongs in [{home}]"
-        return did_you_mean(key, fields)
+        below = "what its driver reads belongs in [device.options]"
+        return did_you_mean(key, fields) or (below if "options" in fields else None)
 
     def _fault(self, path: KeyPath, message: str, remedy: str | None = None) -> None:
         self.faults.append(Fault(path, message, remedy))
+
+
+def _fits(value: int) -> bool:
+    return value.bit_length() < INT_BITS
 
 
 def _texts(values: Iterable[object]) -> bool:
@@ -174,7 +192,7 @@ def _stand_in(field: inspect.Field) -> object:
 def _wanted(node: inspect.Type) -> str:
     match node:
         case inspect.StrType():
-            return f"a text of at most {TEXT_MAX} printable characters"
+            return "a text"
         case inspect.IntType():
             return "a whole number"
         case inspect.BoolType():
@@ -197,6 +215,8 @@ def _hint(node: inspect.Type, value: object, path: KeyPath) -> str | None:
             return f"write {value.lower()} without quotes"
         case inspect.LiteralType(values=allowed), str():
             return did_you_mean(value, [str(one) for one in allowed])
+        case inspect.VarTupleType(item_type=inspect.StrType()), list():
+            return "put each item in quotes"
         case inspect.VarTupleType(item_type=inspect.StructType()), dict():
             return f"write [[{path[-1]}]] with two brackets, once for each {path[-1]}"
         case inspect.StructType(), list():

@@ -12,8 +12,9 @@ from functools import lru_cache
 
 from gateway.domain.reading import Word
 
-_ALIKE_PERCENT = 50
-"""Of two-letter ids, half the letters must agree: "a9" may have meant "a1"."""
+_ALIKE_PERCENT = 60
+_SHORT_ALIKE_PERCENT = 50
+"""Of words of up to three letters half must agree: "a9" may have meant "a1"."""
 
 
 class Problem(Word, frozen=True):
@@ -38,7 +39,8 @@ class Problem(Word, frozen=True):
             place += f" row {self.row}"
         key = f"{self.key}: " if self.key else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{place}: {key}{self.message}{remedy}"
+        line = f"{place}: {key}{self.message}{remedy}"
+        return "".join(char if char.isprintable() else "�" for char in line)
 
 
 class ConfigError(Exception):
@@ -47,6 +49,11 @@ class ConfigError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def quoted(text: str) -> str:
+    """A text as a message shows it, cut where it would fill the screen. Never raises."""
+    return f'"{text if len(text) <= 60 else text[:57] + "..."}"'
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
@@ -63,10 +70,14 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=256)  # a sheet repeats its mistake in every row
 def _most_alike(word: str, choices: tuple[str, ...]) -> str | None:
-    best, best_percent = None, _ALIKE_PERCENT - 1
+    best, best_percent = None, (_SHORT_ALIKE_PERCENT if len(word) <= 3 else _ALIKE_PERCENT) - 1
     matcher = SequenceMatcher(b=word.casefold())
     for choice in choices:
         matcher.set_seq1(choice.casefold())
+        if 100 * matcher.real_quick_ratio() <= best_percent:  # upper bounds, cheap to dear
+            continue
+        if 100 * matcher.quick_ratio() <= best_percent:
+            continue
         percent = int(100 * matcher.ratio())
         if percent > best_percent:
             best, best_percent = choice, percent

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.problems import Problem, did_you_mean
+from gateway.problems import Problem, did_you_mean, quoted
 
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SAVE_AS: Final = "save it as CSV UTF-8; 请另存为 CSV UTF-8"
@@ -31,11 +31,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What could be read, and what could not. `readable` is False when there are no rows to judge."""
+    """The rows that could be read, and what is wrong with the others."""
 
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
-    readable: bool
+    whole: bool
+    """Whether every row could be read: what is not in `rows` is then not in the sheet."""
 
 
 def read_sheet(data: bytes, file: str, columns: Sequence[str], needed: Sequence[str]) -> Sheet:
@@ -46,30 +47,31 @@ def read_sheet(data: bytes, file: str, columns: Sequence[str], needed: Sequence[
     """
     text = _text(data)
     if text is None or not text.strip():
-        message, remedy = _why_not(data, text)
-        return Sheet((), (Problem(file, message, remedy=remedy),), readable=False)
+        return Sheet((), (_why_not(data, file, text),), whole=False)
     separator = _separator(text, columns)
     records = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[Row] = []
     problems: list[Problem] = []
-    readable = False
+    whole = False
     try:
         header = [name.strip().casefold() for name in next(records)]
         problems += _header_problems(header, file, columns, needed)
         if set(needed) <= set(header):
+            whole = True
             for number, record in enumerate(records, start=2):
                 cells = [cell.strip() for cell in record]
                 if any(cells[len(header) :]):
                     message = f"has {len(cells)} cells, the header has {len(header)}"
                     remedy = f'a name with "{separator}" in it needs quotes around it'
                     problems.append(Problem(file, message, row=number, remedy=remedy))
+                    whole = False
                 elif any(cells):
                     rows.append(Row(number, dict(zip(header, cells, strict=False))))
-            readable = True
     except csv.Error as error:
+        whole = False
         message, remedy = f"broken off: {error}", "a quote that opens must close"
         problems.append(Problem(file, message, line=records.line_num, remedy=remedy))
-    return Sheet(tuple(rows), tuple(problems), readable)
+    return Sheet(tuple(rows), tuple(problems), whole)
 
 
 def _text(data: bytes) -> str | None:
@@ -90,17 +92,18 @@ def _text(data: bytes) -> str | None:
     return text if 4 * usual >= 3 * len(foreign) else None
 
 
-def _why_not(data: bytes, text: str | None) -> tuple[str, str | None]:
+def _why_not(data: bytes, file: str, text: str | None) -> Problem:
     if data.startswith(_WORKBOOKS):
-        return "is an Excel workbook, which this version does not read", _SAVE_AS
-    if text is None:
-        line = 1
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            line += data.count(b"\n", 0, error.start)
-        return f"is neither UTF-8 nor GB18030 text (line {line})", _SAVE_AS
-    return "is empty", "the first row names the columns"
+        message = "is an Excel workbook, which this version does not read"
+        return Problem(file, message, remedy=_SAVE_AS)
+    if text is not None:
+        return Problem(file, "is empty", remedy="the first row names the columns")
+    line = 1
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line += data.count(b"\n", 0, error.start)
+    return Problem(file, "is neither UTF-8 nor GB18030 text", line=line, remedy=_SAVE_AS)
 
 
 def _separator(text: str, columns: Sequence[str]) -> str:
@@ -122,7 +125,7 @@ def _header_problems(
         elif name not in columns:
             meant = did_you_mean(name, [one for one in columns if one not in header])
             remedy = meant or f"the columns are {','.join(columns)}"
-            yield Problem(file, f'unknown column "{name}"', row=1, remedy=remedy)
+            yield Problem(file, f"unknown column {quoted(name)}", row=1, remedy=remedy)
         seen.add(name)
     for name in needed:
         if name not in seen:

@@ -81,7 +81,9 @@ def _not_toml(message: str, text: str) -> NotToml:
     remedy = None
     here = text.split("\n")[line - 1] if line else ""
     if any(char in here for char in _FULL_WIDTH):
-        remedy = "type half-width punctuation: \" = , [ ]; 请用英文半角标点"
+        remedy = 'type half-width punctuation: " = , [ ]; 请用英文半角标点'
+    elif "overwrite" in message:
+        remedy = "it is written twice"
     elif "\\" in here:
         remedy = "a backslash needs single quotes: 'C:\\path'"
     return NotToml(f"not valid TOML: {message[:1].lower()}{message[1:]}", line, remedy)
@@ -101,12 +103,12 @@ def _index(text: str) -> Iterator[tuple[KeyPath, int]]:
         table = ()
         for place, key in enumerate(keys):
             table = (*table, key)
+            yield table, line
             if is_array and place == len(keys) - 1:
-                yield table, line
                 counts[table] = counts.get(table, 0) + 1
             if table in counts:
                 table = (*table, counts[table] - 1)
-        yield table, line
+                yield table, line
 
 
 def _statements(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -69,9 +69,12 @@ class Baskets:
         settings: FusionSettings,
         poster: Poster,
         place_of_pick: Callable[[str, int], str | None],
+        prove: Callable[[int, str, int, int], bool],
         changed: Callable[[str], None],
     ) -> None:
+        """`prove(at_ns, gtin, until_ns, sale_seq)` posts a pending pick that a sale proves."""
         self._poster = poster
+        self._prove_pending = prove
         self._age_ns = settings.basket_age_s * NS_PER_S
         self._open_ns = settings.pending_sale_s * NS_PER_S
         self._timeout_ns = settings.basket_timeout_s * NS_PER_S
@@ -145,14 +148,24 @@ class Baskets:
         source: Source,
         ref: Ref | None,
     ) -> None:
-        """A sale is booked at once; its pick is found now, or within `pending_sale_s`."""
+        """A sale is booked at once; its pick is found now, or within `pending_sale_s`.
+
+        A lot on the label is the lot: what was attributed to another is relabelled (5.7).
+        """
         trail = self.trail(gtin)
-        taken = self._oldest(at_ns, trail, qty_milli)
+        taken = self._oldest(at_ns, trail, qty_milli, lot)
         parts = [(entry.lot, entry.qty_milli) for entry in taken]
         rest = qty_milli - sum(qty for _, qty in parts)
         healed = self._heal(at_ns, gtin, rest)
-        parts += healed
         rest -= sum(qty for _, qty in healed)
+        if lot is not None:
+            for entry in taken:
+                self._swap(at_ns, gtin, entry, lot)
+            for found, qty in healed:
+                self._relabel(at_ns, gtin, found, lot, qty)
+            parts = [(lot, qty_milli - rest)] if rest < qty_milli else []
+        else:
+            parts += healed
         if rest:
             parts.append((lot or "", rest))
         because = Because("sale_took_pick", seq=taken[0].seq) if taken else Because("scan")
@@ -163,10 +176,27 @@ class Baskets:
             trail.open.append(OpenSale(at_ns, rest, lot or "", event.seq, source.dev, source.ref))
         self._changed(gtin)
 
-    def _oldest(self, at_ns: int, trail: Trail, qty_milli: int) -> list[Entry]:
-        """Takes up to so much out of the basket, oldest first, if old enough."""
+    def _oldest(
+        self, at_ns: int, trail: Trail, qty_milli: int, lot: str | None = None
+    ) -> list[Entry]:
+        """Takes up to so much out of the basket, if old enough: the proven lot, then the oldest."""
         aged = [entry for entry in trail.basket if entry.at_ns + self._age_ns <= at_ns]
+        if lot:
+            aged.sort(key=lambda entry: entry.lot != lot)
         return self._take(trail, aged, qty_milli)
+
+    def _swap(self, at_ns: int, gtin: str, taken: Entry, lot: str) -> None:
+        """The basket held another lot than the pick took: so the shelf it came from holds that."""
+        if taken.lot == lot:
+            return
+        self._relabel(at_ns, gtin, taken.lot, lot, taken.qty_milli)
+        there = min(taken.qty_milli, self._poster.book.lot_balance(taken.loc, gtin, lot))
+        if there > 0 and self._poster.is_physical(taken.loc):
+            self._poster.relabel(at_ns, taken.loc, gtin, lot, taken.lot, there)
+
+    def _relabel(self, at_ns: int, gtin: str, before: str, after: str, qty_milli: int) -> None:
+        if before != after:
+            self._poster.relabel(at_ns, BASKET, gtin, before, after, qty_milli)
 
     def _take(self, trail: Trail, order: list[Entry], qty_milli: int) -> list[Entry]:
         taken = []
@@ -237,25 +267,33 @@ class Baskets:
     def _match_open(self, at_ns: int, gtin: str) -> None:
         trail = self.trail(gtin)
         for sale in trail.open[:]:
-            for entry in self._oldest(at_ns, trail, sale.qty_milli):
-                self._settle(at_ns, gtin, sale, entry.lot, entry.qty_milli)
-            for lot, qty in self._heal(at_ns, gtin, sale.qty_milli):
-                self._settle(at_ns, gtin, sale, lot, qty)
+            self._settle_known(at_ns, gtin, sale)
             if sale.qty_milli and sale.at_ns + self._open_ns <= at_ns:
-                self._prove(at_ns, gtin, sale)
-            if sale.qty_milli == 0:
-                trail.open.remove(sale)
+                until_ns = min(sale.at_ns, at_ns - self._age_ns)
+                while sale.qty_milli and self._prove_pending(at_ns, gtin, until_ns, sale.seq):
+                    self._settle_known(at_ns, gtin, sale)
+                if sale.qty_milli:
+                    self._prove(at_ns, gtin, sale)
+        trail.open = [sale for sale in trail.open if sale.qty_milli]
 
-    def _settle(self, at_ns: int, gtin: str, sale: OpenSale, lot: str, qty_milli: int) -> None:
-        if lot != sale.lot:
-            self._poster.relabel(at_ns, BASKET, gtin, lot, sale.lot, qty_milli)
-        sale.qty_milli -= qty_milli
+    def _settle_known(self, at_ns: int, gtin: str, sale: OpenSale) -> None:
+        """What baskets hold, then what was lost, goes to a sale that waits."""
+        trail = self.trail(gtin)
+        for entry in self._oldest(at_ns, trail, sale.qty_milli, sale.lot):
+            if sale.lot:
+                self._swap(at_ns, gtin, entry, sale.lot)
+            else:
+                self._relabel(at_ns, gtin, entry.lot, "", entry.qty_milli)
+            sale.qty_milli -= entry.qty_milli
+        for lot, qty in self._heal(at_ns, gtin, sale.qty_milli):
+            self._relabel(at_ns, gtin, lot, sale.lot, qty)
+            sale.qty_milli -= qty
 
     def _prove(self, at_ns: int, gtin: str, sale: OpenSale) -> None:
         """The sale proves a pick that nobody saw, from the place most likely to have had it."""
         loc = self._place_of_pick(gtin, sale.qty_milli)
         if loc is None:
-            self._poster.note(at_ns, "no_location", f"{gtin} was sold, but no place holds goods")
+            self._poster.guard(at_ns, BASKET, gtin, sale.lot, sale.qty_milli)
             sale.qty_milli = 0
             return
         parts = self._poster.supply(at_ns, loc, gtin, sale.qty_milli, sale.lot or None)
@@ -272,31 +310,62 @@ class Baskets:
             reason="missed_pick",
         )
         for lot, qty in parts:
-            self._settle(at_ns, gtin, sale, lot, qty)
+            self._relabel(at_ns, gtin, lot, sale.lot, qty)
+        sale.qty_milli = 0
 
     def mirror(
         self, at_ns: int, gtin: str, lot: str, d_milli: int, voided_seq: int, seq: int
     ) -> None:
         """A void moved units in (+) or out (-) of the basket: the trail follows."""
-        trail = self.trail(gtin)
         if d_milli < 0:
-            own = [entry for entry in trail.basket if entry.seq == voided_seq and entry.lot == lot]
-            rest = -d_milli - sum(e.qty_milli for e in self._take(trail, own, -d_milli))
-            order = sorted(trail.basket[::-1], key=lambda entry: entry.lot != lot)  # noqa: C415 - stable: newest first among equals
-            rest -= sum(e.qty_milli for e in self._take(trail, order, rest))
-            if rest:
-                # Paid meanwhile: the sale is open again and will prove its own pick.
-                trail.open.append(OpenSale(at_ns, rest, lot, seq, "", ""))
+            self._withdraw(at_ns, gtin, lot, -d_milli, voided_seq, seq)
         else:
-            for sale in [s for s in trail.open if s.seq == voided_seq and s.lot == lot]:
-                part = min(sale.qty_milli, d_milli)
+            self._readmit(at_ns, gtin, lot, d_milli, voided_seq, seq)
+        self._changed(gtin)
+
+    def _withdraw(
+        self, at_ns: int, gtin: str, lot: str, qty_milli: int, voided_seq: int, seq: int
+    ) -> None:
+        trail = self.trail(gtin)
+        newest = trail.basket[::-1]
+        newest.sort(key=lambda entry: (entry.seq != voided_seq, entry.lot != lot))
+        for entry in self._take(trail, newest, qty_milli):
+            self._relabel(at_ns, gtin, entry.lot, lot, entry.qty_milli)
+            qty_milli -= entry.qty_milli
+        if qty_milli:
+            # Paid meanwhile: the sale is open again and will prove its own pick.
+            trail.open.append(OpenSale(at_ns, qty_milli, lot, seq, "", ""))
+
+    def _readmit(
+        self, at_ns: int, gtin: str, lot: str, qty_milli: int, voided_seq: int, seq: int
+    ) -> None:
+        trail = self.trail(gtin)
+        for sale in trail.open:
+            if sale.seq == voided_seq and sale.lot == lot:
+                part = min(sale.qty_milli, qty_milli)
                 sale.qty_milli -= part
-                d_milli -= part
-                if sale.qty_milli == 0:
-                    trail.open.remove(sale)
-            if d_milli:
-                trail.basket.append(Entry(at_ns, d_milli, lot, "", seq))
-                trail.basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
+                qty_milli -= part
+        trail.open = [sale for sale in trail.open if sale.qty_milli]
+        if qty_milli:
+            trail.basket.append(Entry(at_ns, qty_milli, lot, "", seq))
+            trail.basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
+
+    def mirror_lost(
+        self, at_ns: int, gtin: str, lot: str, d_milli: int, voided_seq: int, seq: int
+    ) -> None:
+        """A void took a loss back (-), or a healing (+): what may be found again follows."""
+        trail = self.trail(gtin)
+        if d_milli > 0:
+            trail.lost.append(Lost(at_ns, d_milli, lot, seq))
+        else:
+            rest = -d_milli
+            order = trail.lost[::-1]
+            order.sort(key=lambda lost: (lost.seq != voided_seq, lost.lot != lot))
+            for lost in order:
+                part = min(rest, lost.qty_milli)
+                lost.qty_milli -= part
+                rest -= part
+            trail.lost = [lost for lost in trail.lost if lost.qty_milli]
         self._changed(gtin)
 
 

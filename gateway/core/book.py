@@ -49,6 +49,8 @@ class Book:
     def __init__(self, balances: Iterable[Balance] = ()) -> None:
         self._qty: dict[Key, int] = {}
         self._lots: dict[tuple[str, str], dict[str, None]] = {}
+        """By place and product, in order of first receipt."""
+        self._products: dict[str, dict[str, None]] = {}
         self._exp: dict[tuple[str, str], str] = {}
         self._uom: dict[str, Uom] = {}
         self.changed: dict[Key, None] = {}
@@ -69,7 +71,11 @@ class Book:
 
     def learn_expiry(self, gtin: str, lot: str, exp: str) -> None:
         """A lot's expiry date, from the scan that brought it."""
-        self._exp[gtin, lot] = exp
+        if self._exp.get((gtin, lot)) != exp:
+            self._exp[gtin, lot] = exp
+            for loc in self._products:
+                if lot in self._lots.get((loc, gtin), ()):
+                    self.changed[loc, gtin, lot] = None
 
     def lot_balance(self, loc: str, gtin: str, lot: str | None) -> int:
         """Balance of one lot of a product at one place, in milli."""
@@ -81,9 +87,12 @@ class Book:
 
     def products_at(self, loc: str) -> list[str]:
         """Products with a positive balance at a place, sorted."""
-        return sorted(
-            {gtin for (at, gtin) in self._lots if at == loc and self.balance(loc, gtin) > 0}
-        )
+        return sorted(g for g in self._products.get(loc, ()) if self.balance(loc, g) > 0)
+
+    def lots_at(self, loc: str, gtin: str) -> dict[str, int]:
+        """Lots of a product that a place holds or owes, in order of first receipt, in milli."""
+        lots = self._lots.get((loc, gtin), ())
+        return {lot: qty for lot in lots if (qty := self._qty[loc, gtin, lot])}
 
     def first_expired_first_out(self, loc: str, gtin: str, qty_milli: int) -> list[tuple[str, int]]:
         """Which lots a removal takes: earliest expiry, then earliest receipt, the unknown last.
@@ -163,3 +172,4 @@ class Book:
         self._qty[key] = qty
         self.changed[key] = None
         self._lots.setdefault(key[:2], {})[key[2]] = None
+        self._products.setdefault(key[0], {})[key[1]] = None

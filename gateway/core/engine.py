@@ -15,7 +15,8 @@ import msgspec
 from gateway.core.book import Balance, Book, BrokenInvariant
 from gateway.core.fuse import Fusion
 from gateway.core.postings import History, Posted, Poster
-from gateway.core.scans import Scanner, ScannerRules, ScannerState
+from gateway.core.scans import QUANTITY_MAX, Scanner, ScannerRules, ScannerState
+from gateway.core.serials import Serials
 from gateway.core.weigh import Plate, PlateRules, PlateState
 from gateway.domain.observation import DeviceSeen, Note, Observation, Ordered
 from gateway.domain.reading import (
@@ -37,6 +38,8 @@ from gateway.domain.store import LocationKind, Store
 _MODE_OF: Final[Mapping[LocationKind, Mode]] = {"till": "sale", "receiving": "receive"}
 """What a scanner does where nobody configured it: elsewhere it only looks up."""
 DEFAULT_RATE_HZ: Final = 20
+REF_MAX: Final = 64
+"""Characters of a business document's number."""
 
 
 class Position(Word, frozen=True):
@@ -85,6 +88,14 @@ class Engine:
         self._poster = Poster(store, Book(saved.balances), inst, saved.position.next_seq, history)
         weighed = frozenset(d.location for d in settings.device if d.driver.startswith("scale_"))
         self._fusion = Fusion(store, settings.fusion, self._poster, weighed, saved.parts)
+        self._serials = Serials()
+        self._serials.restore(
+            {
+                key.removeprefix("serial:"): body
+                for key, body in saved.parts.items()
+                if key.startswith("serial:")
+            }
+        )
         self._scanners: dict[str, Scanner] = {}
         self._plates: dict[str, Plate] = {}
         self._place_of: dict[str, str] = {}
@@ -92,7 +103,6 @@ class Engine:
             self._add_device(device, settings, store, saved.parts)
         self._now_ns = saved.position.at_ns
         self._number = saved.position.next_observation
-        self._last_ref: dict[str, tuple[int, int]] = {}
         self._observations: list[tuple[int, Observation]] = []
         self._changed: dict[str, None] = {}
         self._due_ns: int | None = self._earliest()
@@ -115,7 +125,7 @@ class Engine:
                 quantity_s=settings.fusion.quantity_s,
             )
             state = msgspec.json.decode(body, type=ScannerState) if body else None
-            self._scanners[device.id] = Scanner(rules, state)
+            self._scanners[device.id] = Scanner(rules, self._serials, state)
         elif device.driver.startswith("scale_"):
             body = parts.get(f"plate:{device.id}")
             masses = [
@@ -147,19 +157,23 @@ class Engine:
         if at_ns < self._now_ns:
             raise BrokenInvariant(f"time went back from {self._now_ns} to {at_ns}")
         while self._due_ns is not None and self._due_ns <= at_ns:
-            due = self._due_ns
-            if self._fusion.deadline() == due:  # the later stage first
-                self._fusion.advance(due)
-            else:
-                for device in sorted(self._scanners):
-                    scanner = self._scanners[device]
-                    if scanner.deadline() == due:
-                        self._changed[f"scanner:{device}"] = None
-                        self._observe(scanner.advance(due))
-                        break
-            self._now_ns = max(self._now_ns, due)
-            self._due_ns = self._earliest()
+            self._fire(self._due_ns)
         self._now_ns = at_ns
+
+    def _fire(self, due: int) -> None:
+        # What was due before it could be known (a longer timeout in an older configuration) is
+        # late, and says so: no event is older than its cause.
+        self._now_ns = max(self._now_ns, due)
+        if self._fusion.deadline() == due:  # the later stage first
+            self._fusion.advance(self._now_ns)
+        else:
+            for device in sorted(self._scanners):
+                scanner = self._scanners[device]
+                if scanner.deadline() == due:
+                    self._changed[f"scanner:{device}"] = None
+                    self._observe(scanner.advance(self._now_ns))
+                    break
+        self._due_ns = self._earliest()
 
     def receive(self, reading: Reading) -> None:
         """One reading or command, after every deadline up to its time. Raises BrokenInvariant."""
@@ -172,29 +186,35 @@ class Engine:
             if plate is not None:
                 step = plate.weight(at_ns, body.mass_mg, body.stable, body.flags)
                 if step is not None:
-                    ref = self._ref(reading.device, at_ns)
                     self._changed[f"plate:{reading.device}"] = None
-                    self._observe([msgspec.structs.replace(step, ref=ref)])
-                    self._due_ns = self._earliest()
+                    self._observe([msgspec.structs.replace(step, ref=self._ref(at_ns))])
+                    self._settle(at_ns)
             return
         if type(body) is Scan:
             scanner = self._scanners.get(reading.device)
             if scanner is not None:
-                ref = self._ref(reading.device, at_ns)
                 self._changed[f"scanner:{reading.device}"] = None
-                self._observe(scanner.scan(at_ns, ref, body, self._products))
+                self._observe(scanner.scan(at_ns, self._ref(at_ns), body, self._products))
+            else:
+                self._refuse(at_ns, reading.device, "is no scanner here: its scan has no effect")
         elif type(body) is DeviceState:
             self._device(at_ns, reading.device, body)
         elif type(body) is Command:
             self._command(at_ns, reading.device, body)
-        self._due_ns = self._earliest()
+        self._settle(at_ns)
 
-    def _ref(self, device: str, at_ns: int) -> str:
-        """A reading's identity within its device: its time, numbered where times are equal."""
-        last, count = self._last_ref.get(device, (-1, 0))
-        count = count + 1 if last == at_ns else 0
-        self._last_ref[device] = (at_ns, count)
-        return f"{at_ns}.{count}" if count else str(at_ns)
+    def _settle(self, at_ns: int) -> None:
+        """After an input: what it made due already is fired before anything else is heard."""
+        self._due_ns = self._earliest()
+        if self._due_ns is not None and self._due_ns <= at_ns:
+            self.advance(at_ns)
+
+    def _ref(self, at_ns: int) -> str:
+        """A reading's identity for ever: its time, and the number of its observation."""
+        return f"{at_ns}.{self._number}"
+
+    def _refuse(self, at_ns: int, device: str, why: str) -> None:
+        self._poster.note(at_ns, "refused", f"{device} {why}", device)
 
     def _device(self, at_ns: int, device: str, body: DeviceState) -> None:
         plate = self._plates.get(device)
@@ -207,20 +227,36 @@ class Engine:
     def _command(self, at_ns: int, device: str, command: Command) -> None:
         order = command.order
         if isinstance(order, SetMode | Quantity):
-            scanner = self._scanners.get(order.device)
-            if scanner is not None:
-                self._changed[f"scanner:{order.device}"] = None
-                self._observe(
-                    scanner.set_mode(at_ns, order)
-                    if isinstance(order, SetMode)
-                    else scanner.set_quantity(at_ns, order)
-                )
+            self._tell_scanner(at_ns, order)
             return
         if isinstance(order, Tare | Zero):
             plate = self._plates.get(order.device)
-            if plate is not None and plate.tare():
-                self._changed[f"plate:{order.device}"] = None
-        self._observe([Ordered(at_ns, device, self._ref(device, at_ns), order)])
+            if plate is None:
+                self._refuse(at_ns, order.device, "is no scale here")
+                return
+            if not plate.tare(at_ns):
+                self._refuse(at_ns, order.device, "is in motion: try again when it is quiet")
+                return
+            self._changed[f"plate:{order.device}"] = None
+        self._observe([Ordered(at_ns, device, self._ref(at_ns), order)])
+
+    def _tell_scanner(self, at_ns: int, order: SetMode | Quantity) -> None:
+        scanner = self._scanners.get(order.device)
+        if scanner is None:
+            self._refuse(at_ns, order.device, "is no scanner here")
+        elif isinstance(order, Quantity):
+            if 1 <= order.n <= QUANTITY_MAX:
+                self._changed[f"scanner:{order.device}"] = None
+                self._observe(scanner.set_quantity(at_ns, order))
+            else:
+                self._refuse(at_ns, order.device, f"cannot count {order.n} at once")
+        elif order.location is not None and not self._poster.is_physical(order.location):
+            self._refuse(at_ns, order.device, f"stays: {order.location} holds no goods")
+        elif order.ref is not None and not 0 < len(order.ref) <= REF_MAX:
+            self._refuse(at_ns, order.device, "stays: that reference has no use")
+        else:
+            self._changed[f"scanner:{order.device}"] = None
+            self._observe(scanner.set_mode(at_ns, order))
 
     def _observe(self, observations: Iterable[Observation]) -> None:
         for observation in observations:
@@ -234,8 +270,9 @@ class Engine:
         """Everything since the last call. The caller commits it before it tells anyone."""
         posted, notes = self._poster.take()
         keys = [*self._changed, *self._fusion.changed]
-        self._changed.clear()
-        self._fusion.changed.clear()
+        keys += [f"serial:{key}" for key in self._serials.changed]
+        for changed in (self._changed, self._fusion.changed, self._serials.changed):
+            changed.clear()
         observations, self._observations = self._observations, []
         return Outcome(
             position=Position(self._poster.next_seq, self._number, self._now_ns),
@@ -248,9 +285,15 @@ class Engine:
 
     def _part(self, key: str) -> bytes | None:
         kind, _, name = key.partition(":")
+        part: msgspec.Struct | None
         if kind == "scanner":
-            return msgspec.json.encode(self._scanners[name].state)
-        part = self._plates[name].state if kind == "plate" else self._fusion.part(key)
+            part = self._scanners[name].state
+        elif kind == "plate":
+            part = self._plates[name].state
+        elif kind == "serial":
+            part = self._serials.get(name)
+        else:
+            part = self._fusion.part(key)
         return None if part is None else msgspec.json.encode(part)
 
     def plate_parts(self) -> tuple[tuple[str, bytes | None], ...]:
@@ -265,6 +308,10 @@ class Engine:
         """What a scanner's next scan would mean; None when it is no scanner."""
         scanner = self._scanners.get(device)
         return None if scanner is None else scanner.state.mode
+
+    def unsettled(self) -> int:
+        """Open sales, pending steps and running counts: what still waits for evidence."""
+        return self._fusion.unsettled()
 
     def balances(self) -> Mapping[tuple[str, str, str], int]:
         """The book as it stands: (loc, gtin, lot or '') to milli."""

@@ -13,9 +13,10 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gateway.core.baskets import Baskets, Trail
-from gateway.core.book import BrokenInvariant, Posting
+from gateway.core.baskets import PROVEN_CONF, Baskets, Trail
+from gateway.core.book import BrokenInvariant
 from gateway.core.counts import Count, Counts
+from gateway.core.orders import Orders
 from gateway.core.postings import Poster
 from gateway.core.shelves import Place, Shelves
 from gateway.domain.observation import (
@@ -27,21 +28,8 @@ from gateway.domain.observation import (
     ScanMove,
     WeightStep,
 )
-from gateway.domain.reading import Adjust, OpenEpoch, Stocktake, Void, Writeoff
 from gateway.domain.settings import FusionSettings
-from gateway.domain.stock import (
-    ADJUST,
-    BASKET,
-    SOLD,
-    SUPPLIER,
-    TRANSFER,
-    WASTE,
-    Kind,
-    Opened,
-    Ref,
-    Source,
-    StockEvent,
-)
+from gateway.domain.stock import BASKET, SOLD, SUPPLIER, TRANSFER, WASTE, Kind, Ref, Source
 from gateway.domain.store import Store
 
 Part = Trail | Place | Count
@@ -62,17 +50,25 @@ class Fusion:
         self._weighed = weighed
         self._due: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
-        self._live: dict[str, bool] = {}
+        self._now_ns = 0
         self.changed: dict[str, None] = {}
         self._baskets = Baskets(
-            settings, poster, self._place_of_pick, lambda gtin: self._touch(f"trail:{gtin}")
+            settings,
+            poster,
+            self._place_of_pick,
+            self._prove_pending,
+            lambda gtin: self._touch(f"trail:{gtin}"),
         )
         self._shelves = Shelves(
             store, settings, poster, self._baskets, lambda loc: self._touch(f"place:{loc}")
         )
         self._counts = Counts(
-            settings.mode_idle_s, poster, lambda device: self._touch(f"count:{device}")
+            settings.mode_idle_s,
+            poster,
+            self._counted_surplus,
+            lambda device: self._touch(f"count:{device}"),
         )
+        self._orders = Orders(poster, self._baskets, self._counts, self._remove)
         self._restore(saved)
 
     # --- time -----------------------------------------------------------------------------------
@@ -87,17 +83,21 @@ class Fusion:
         return None
 
     def advance(self, at_ns: int) -> None:
-        """Fires what is due at exactly `at_ns`, the earliest deadline, keys compared as text."""
+        """Fires what is due up to `at_ns`, the earliest first, keys compared as text.
+
+        Each at its own time; what was due before it could be known, when it became known.
+        """
         while (due := self.deadline()) is not None and due <= at_ns:
             _, key = heappop(self._heap)
             kind, _, name = key.partition(":")
+            self._now_ns = max(self._now_ns, due)
             self._poster.because_of(None, ())
             if kind == "trail":
-                self._baskets.fire(due, name)
+                self._baskets.fire(self._now_ns, name)
             elif kind == "place":
-                self._shelves.fire(due, name)
+                self._shelves.fire(self._now_ns, name)
             else:
-                self._counts.close(due, name)
+                self._counts.close(self._now_ns, name)
             if self._due.get(key) == due:
                 raise BrokenInvariant(f"deadline of {key} at {due} fired and did not move")
 
@@ -130,6 +130,14 @@ class Fusion:
         }[kind]  # type: ignore[assignment]
         return parts.get(name)
 
+    def unsettled(self) -> int:
+        """How many open sales, pending steps and running counts there are."""
+        return (
+            sum(len(trail.open) for trail in self._baskets.trails.values())
+            + sum(len(place.pending) for place in self._shelves.places.values())
+            + len(self._counts.counts)
+        )
+
     def _restore(self, saved: Mapping[str, bytes]) -> None:
         for key, body in sorted(saved.items()):
             kind, _, name = key.partition(":")
@@ -148,6 +156,7 @@ class Fusion:
 
     def observe(self, number: int, observation: Observation) -> None:
         """Books what an observation witnesses; `number` is its place in the journal."""
+        self._now_ns = max(self._now_ns, observation.at_ns)
         if isinstance(observation, ScanMove):
             self._poster.because_of(number, (Source(observation.device, observation.ref),))
             self._scan(observation)
@@ -156,45 +165,55 @@ class Fusion:
             self._shelves.step(observation, number)
         elif isinstance(observation, Ordered):
             self._poster.because_of(number, (Source(observation.device, observation.ref),))
-            self._order(observation)
+            self._orders.obey(observation)
         elif isinstance(observation, ModeChanged):
             self._poster.because_of(number, ())
             if observation.before == "stocktake":
                 self._counts.close(observation.at_ns, observation.device)
         elif isinstance(observation, DeviceSeen):
-            self._live[observation.location] = observation.up
+            self._shelves.seen(observation.location, observation.up)
 
     def _scan(self, s: ScanMove) -> None:
-        if s.uom is not None:
-            self._poster.uom_of(s.gtin, s.uom)
-        if s.lot is not None and s.exp is not None:
-            self._poster.book.learn_expiry(s.gtin, s.lot, s.exp)
-        if s.mode == "sale":
-            self._baskets.sale(s.at_ns, s.gtin, s.qty_milli, s.lot, Source(s.device, s.ref), None)
-            return
         if s.mode == "lookup":
+            return
+        known = self._poster.known_uom(s.gtin, s.uom)
+        if (known == "KGM") != (s.uom == "KGM"):
+            text = f"{s.gtin} is kept in {known}, and the label does not say how much of it"
+            self._poster.note(s.at_ns, "refused", text, s.device)
+            return
+        if s.mode == "sale":
+            self._learn(s)
+            self._baskets.sale(s.at_ns, s.gtin, s.qty_milli, s.lot, Source(s.device, s.ref), None)
             return
         place = self._place_of_scan(s)
         if place is None:
-            self._poster.note(s.at_ns, "no_location", f"{s.mode} of {s.gtin}: no place for it")
+            text = f"{s.mode} of {s.gtin}: no place for it"
+            self._poster.note(s.at_ns, "no_location", text, s.device)
         elif s.mode == "stocktake":
-            self._counts.scan(s, place)
+            self._counts.scan(s, place, known)
         elif s.mode == "restock":
             self._restock(s, place)
         elif s.mode in ("writeoff", "transfer_out"):
-            self._remove(s, place)
+            self._learn(s)
+            kind: Kind = "writeoff" if s.mode == "writeoff" else "transfer_out"
+            target, reason = (WASTE, "other") if kind == "writeoff" else (TRANSFER, None)
+            self._remove(
+                kind, s.at_ns, place, target, s.gtin, s.qty_milli, s.lot, Because("scan"), reason,
+                _document(s),
+            )  # fmt: skip
         else:
+            self._learn(s)
             origin = {"return": SOLD, "receive": SUPPLIER, "transfer_in": TRANSFER}[s.mode]
+            parts = [(s.lot or "", s.qty_milli)]
             self._poster.move(
-                s.mode,
-                s.at_ns,
-                origin,
-                place,
-                s.gtin,
-                [(s.lot or "", s.qty_milli)],
-                Because("scan"),
-                ref=_document(s),
+                s.mode, s.at_ns, origin, place, s.gtin, parts, Because("scan"), ref=_document(s)
             )
+
+    def _learn(self, s: ScanMove) -> None:
+        """What the label says of unit and expiry; only what is booked is learned."""
+        self._poster.uom_of(s.gtin, s.uom)
+        if s.lot is not None and s.exp is not None:
+            self._poster.book.learn_expiry(s.gtin, s.lot, s.exp)
 
     def _place_of_scan(self, s: ScanMove) -> str | None:
         """The scanner's own place, else receiving or backroom, else the home (CONTRACT 6)."""
@@ -206,32 +225,35 @@ class Fusion:
             return home or stores
         return stores or home
 
-    def _restock(self, s: ScanMove, source: str) -> None:
+    def _restock(self, s: ScanMove, told: str) -> None:
         homes = self._store.homes(s.gtin)
         if not homes:
             text = f"{s.gtin} has no place in the planogram: nothing moved"
             self._poster.note(s.at_ns, "no_home", text, s.device)
             return
         home = next((h for h in homes if self._has_room(h, s.gtin)), homes[0])
+        source = self._source_of(told, home, s)
+        if source is None:
+            text = f"{s.gtin} is at home in {home}, and nothing lies behind it: nothing moved"
+            self._poster.note(s.at_ns, "no_location", text, s.device)
+            return
         qty = s.qty_milli
         if home in self._weighed:
             qty -= self._shelves.restock_scanned(s.at_ns, home, s.gtin, qty)
-        if not qty or source == home:
+        if not qty:
             return
-        if self._poster.book.balance(source, s.gtin) < qty:
-            source = next(
-                (
-                    loc.id
-                    for loc in self._store.locations
-                    if loc.kind in ("receiving", "backroom")
-                    and self._poster.book.balance(loc.id, s.gtin) >= qty
-                ),
-                source,
-            )
+        self._learn(s)
         parts = self._poster.supply(s.at_ns, source, s.gtin, qty, s.lot)
         self._poster.move(
             "restock", s.at_ns, source, home, s.gtin, parts, Because("scan"), ref=_document(s)
         )
+
+    def _source_of(self, told: str, home: str, s: ScanMove) -> str | None:
+        """Where restocked goods come from: the place told, else a store that has enough."""
+        stores = [x.id for x in self._store.locations if x.kind in ("receiving", "backroom")]
+        places = [place for place in (told, *stores) if place != home]
+        enough = (p for p in places if self._poster.book.balance(p, s.gtin) >= s.qty_milli)
+        return next(enough, places[0] if places else None)
 
     def _has_room(self, location: str, gtin: str) -> bool:
         capacity = next(
@@ -244,46 +266,56 @@ class Fusion:
         )
         return capacity is None or self._poster.book.balance(location, gtin) < capacity
 
-    def _remove(self, s: ScanMove, place: str) -> None:
+    def _remove(
+        self,
+        kind: Kind,
+        at_ns: int,
+        place: str,
+        target: str,
+        gtin: str,
+        qty_milli: int,
+        lot: str | None,
+        because: Because,
+        reason: str | None,
+        ref: Ref | None,
+    ) -> None:
         """A write-off or transfer: goods leave the shop for good, from where they lay."""
         if place in self._weighed:
-            back = self._shelves.removal_scanned(s.at_ns, place, s.gtin, s.qty_milli)
+            back = self._shelves.removal_scanned(at_ns, place, gtin, qty_milli)
             if back:
                 self._poster.move(
                     "putback",
-                    s.at_ns,
+                    at_ns,
                     BASKET,
                     place,
-                    s.gtin,
+                    gtin,
                     back,
                     Because("scan_proves_removal"),
-                    conf=900,
+                    conf=PROVEN_CONF,
                     reason="staff_removal",
                 )
-        parts = self._poster.supply(s.at_ns, place, s.gtin, s.qty_milli, s.lot)
-        kind: Kind = "writeoff" if s.mode == "writeoff" else "transfer_out"
-        target, reason = (WASTE, "other") if kind == "writeoff" else (TRANSFER, None)
-        self._poster.move(
-            kind,
-            s.at_ns,
-            place,
-            target,
-            s.gtin,
-            parts,
-            Because("scan"),
-            ref=_document(s),
-            reason=reason,
+        parts = self._poster.supply(at_ns, place, gtin, qty_milli, lot)
+        self._poster.move(kind, at_ns, place, target, gtin, parts, because, ref=ref, reason=reason)
+
+    def _counted_surplus(
+        self, at_ns: int, location: str, gtin: str, qty_milli: int, because: Because
+    ) -> int:
+        """More lies on a shelf than the book says: first it was put back, or found (5.4)."""
+        if not any(x.id == location and x.kind == "shelf" for x in self._store.locations):
+            return 0
+        return self._shelves.put_back(
+            at_ns, location, gtin, qty_milli, because, conf=PROVEN_CONF, reason="level_correction"
         )
+
+    def _prove_pending(self, at_ns: int, gtin: str, until_ns: int, sale_seq: int) -> bool:
+        return self._shelves.prove(at_ns, gtin, until_ns, sale_seq)
 
     def _place_of_pick(self, gtin: str, qty_milli: int) -> str | None:
         """Where a pick that nobody saw most probably was: ALGORITHMS 5.3 rule 1 d."""
-        for place in self._shelves.pending_places(gtin):
-            self._shelves.resolve_pending(place, gtin)
-            return place
         held = self._poster.book.balance
         homes = self._store.homes(gtin)
         # A shelf with a living plate would have seen it.
-        order = sorted(homes, key=lambda loc: self._live.get(loc, False))
+        order = sorted(homes, key=self._shelves.live)
         order += [
             x.id
             for kind in ("shelf", "backroom", "receiving")
@@ -295,76 +327,6 @@ class Fusion:
                 if held(loc, gtin) >= enough:
                     return loc
         return order[0] if order else None
-
-    # --- commands -------------------------------------------------------------------------------
-
-    def _order(self, ordered: Ordered) -> None:
-        order, at_ns = ordered.order, ordered.at_ns
-        because = Because("command")
-        if isinstance(order, Stocktake):
-            self._counts.book(
-                at_ns, order.location, order.gtin, order.lot, order.qty_milli, because
-            )
-        elif isinstance(order, Writeoff):
-            parts = self._poster.supply(
-                at_ns, order.location, order.gtin, order.qty_milli, order.lot
-            )
-            self._poster.move(
-                "writeoff",
-                at_ns,
-                order.location,
-                WASTE,
-                order.gtin,
-                parts,
-                because,
-                reason=order.reason,
-            )
-        elif isinstance(order, Adjust):
-            self._adjust(at_ns, order, because)
-        elif isinstance(order, Void):
-            self._void(at_ns, order, because)
-        elif isinstance(order, OpenEpoch):
-            self._poster.open_epoch(at_ns, Opened(order.baseline, order.sha256, order.why))
-
-    def _adjust(self, at_ns: int, order: Adjust, because: Because) -> None:
-        source, target, qty = ADJUST, order.location, order.qty_milli
-        if qty < 0:
-            source, target, qty = target, source, -qty
-        if qty:
-            parts = self._poster.supply(at_ns, source, order.gtin, qty, order.lot)
-            self._poster.move(
-                "adjust", at_ns, source, target, order.gtin, parts, because, reason=order.reason
-            )
-
-    def _void(self, at_ns: int, order: Void, because: Because) -> None:
-        original = self._poster.lookup(order.event)
-        if original is None or original.kind in ("void", "epoch_open"):
-            self._poster.note(at_ns, "void_refused", f"{order.event} is no event to take back")
-            return
-        if self._poster.is_voided(original):
-            self._poster.note(at_ns, "void_refused", f"{order.event} was taken back before")
-            return
-        self._cover(at_ns, original)
-        mirror = [Posting(line.loc, line.gtin, line.lot, -line.d) for line in original.lines]
-        event = self._poster.post(
-            "void",
-            at_ns,
-            mirror,
-            msgspec.structs.replace(because, seq=original.seq),
-            corr=original.id,
-            ref=original.ref,
-        )
-        for line in event.lines:
-            if line.loc == BASKET:
-                self._baskets.mirror(
-                    at_ns, line.gtin, line.lot or "", line.d, original.seq, event.seq
-                )
-
-    def _cover(self, at_ns: int, original: StockEvent) -> None:
-        """The mirror may take from a place what is no longer there: guard first, then void."""
-        for line in original.lines:
-            if line.d > 0 and self._poster.is_physical(line.loc):
-                self._poster.supply(at_ns, line.loc, line.gtin, line.d, line.lot or "")
 
 
 def _document(s: ScanMove) -> Ref | None:

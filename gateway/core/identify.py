@@ -29,6 +29,8 @@ _QUANTITY_PPM: Final = (800_000, 140_000, 40_000, 10_000, 5_000, 2_500, 1_250, 1
 """Prior of 1, 2, 3 … units. ALGORITHMS stops at 4; two hands at once take more (DECISIONS)."""
 _NOT_IN_BOOK_PPM: Final = 50_000
 PAIR_UNITS: Final = 2
+NEAR_UNITS: Final = 8
+"""Quantities further from the mass than this many units hold no belief worth a row."""
 
 
 class Candidate(Word, frozen=True):
@@ -58,25 +60,30 @@ def identify(
 ) -> tuple[Row, ...]:
     """The four best rows of |step|, best first, with posterior in ppm of all rows together.
 
-    The row with gtin "" is "unexplained". Never raises; without candidates only it remains.
+    The row with gtin "" is "unexplained". The order of the candidates does not matter. Never
+    raises; without candidates only it remains.
     """
     load = abs(step_mg)
+    candidates = sorted(candidates, key=lambda c: c.gtin)
     noise = 2 * sigma_mg * sigma_mg + (load // 500) ** 2
     scored: list[tuple[int, str, int]] = [(_UNEXPLAINED_MNAT, UNEXPLAINED, 0)]
+    pairs = pairs and len(candidates) > 1
+    singles_ppm = _PPM - _UNEXPLAINED_PRIOR_PPM - (_PAIR_PRIOR_PPM if pairs else 0)
     for c in candidates:
-        scored += _singles(load, noise, c)
+        scored += _singles(load, noise, c, singles_ppm)
     if pairs:
         scored += _pairs(load, noise, candidates)
     best = max(score for score, _, _ in scored)
     weighed = [(exp_scaled(score - best), gtin, units) for score, gtin, units in scored]
     total = sum(weight for weight, _, _ in weighed)
     ranked = sorted(weighed, key=lambda row: (-row[0], row[1], row[2]))[:4]
-    return tuple(Row(g, units, div_half_even(w * _PPM, total)) for w, g, units in ranked if w)
+    return tuple(Row(g, units, w * _PPM // total) for w, g, units in ranked if w)
 
 
-def _singles(load: int, noise: int, c: Candidate) -> list[tuple[int, str, int]]:
+def _singles(load: int, noise: int, c: Candidate, singles_ppm: int) -> list[tuple[int, str, int]]:
     rows = []
-    for units in range(1, c.units_max + 1):
+    near = load // max(1, c.mass_mg)
+    for units in range(max(1, near - NEAR_UNITS), min(c.units_max, near + NEAR_UNITS) + 1):
         if c.flat:
             prior = _PPM // c.units_max
         elif units <= len(_QUANTITY_PPM):
@@ -85,7 +92,7 @@ def _singles(load: int, noise: int, c: Candidate) -> list[tuple[int, str, int]]:
             break
         if c.in_book < units:
             prior = prior * _NOT_IN_BOOK_PPM // _PPM
-        prior = prior * c.share_ppm // _PPM * (_PPM - _UNEXPLAINED_PRIOR_PPM) // _PPM
+        prior = prior * c.share_ppm // _PPM * singles_ppm // _PPM
         if prior > 0:
             score = _density(load, units * c.mass_mg, units * c.variance_mg2 + noise)
             rows.append((score + ln_mnat(prior, _PPM), c.gtin, units))

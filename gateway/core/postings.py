@@ -69,12 +69,14 @@ class Poster:
 
     def uom_of(self, gtin: str, told: Uom | None = None) -> Uom:
         """The unit this product is booked in, fixed by its first event."""
-        known = self.book.uom(gtin)
-        if known is None:
-            product = self._products.get(gtin)
-            known = product.uom if product is not None else told or "EA"
-            self.book.learn_uom(gtin, known)
+        known = self.known_uom(gtin, told)
+        self.book.learn_uom(gtin, known)
         return known
+
+    def known_uom(self, gtin: str, told: Uom | None = None) -> Uom:
+        """The unit it would be booked in: the book's, else the catalogue's, else as told."""
+        product = self._products.get(gtin)
+        return self.book.uom(gtin) or (product.uom if product is not None else told or "EA")
 
     def post(
         self, kind: Kind, at_ns: int, postings: list[Posting], because: Because, **members: Any
@@ -100,12 +102,8 @@ class Poster:
         )
         self.posted.append(Posted(event, because, self._cause))
         self._recent[seq] = event
-        if len(self._recent) > RECENT_EVENTS:
-            del self._recent[next(iter(self._recent))]
         if kind == "void" and event.corr is not None:
             self._recent_voids[event.corr] = None
-            if len(self._recent_voids) > RECENT_EVENTS:
-                del self._recent_voids[next(iter(self._recent_voids))]
         return event
 
     def lookup(self, which: int | str) -> StockEvent | None:
@@ -156,12 +154,12 @@ class Poster:
         if lot is None:
             parts = self.book.first_expired_first_out(loc, gtin, qty_milli)
             needed = dict(parts).get("", 0)
-            self._guard(at_ns, loc, gtin, "", needed - self.book.lot_balance(loc, gtin, ""))
+            self.guard(at_ns, loc, gtin, "", needed - self.book.lot_balance(loc, gtin, ""))
             return parts
         short = qty_milli - self.book.lot_balance(loc, gtin, lot)
         if short > 0:
             short -= self._borrow(at_ns, loc, gtin, lot, short)
-        self._guard(at_ns, loc, gtin, lot, short)
+        self.guard(at_ns, loc, gtin, lot, short)
         return [(lot, qty_milli)]
 
     def _borrow(self, at_ns: int, loc: str, gtin: str, lot: str, short: int) -> int:
@@ -194,7 +192,8 @@ class Poster:
             "adjust", at_ns, postings, Because("lot_swap"), src=(), reason="lot_swap", conf=CERTAIN
         )
 
-    def _guard(self, at_ns: int, loc: str, gtin: str, lot: str, short: int) -> None:
+    def guard(self, at_ns: int, loc: str, gtin: str, lot: str, short: int) -> None:
+        """Posts from `@adjust` what a place gave and the book lacked, and says so."""
         if short <= 0:
             return
         parts = [(lot, short)]
@@ -216,4 +215,13 @@ class Poster:
         """Everything posted since the last call."""
         out = self.posted, self.notes
         self.posted, self.notes = [], []
+        # What is given out now may not be in the history yet; what is older is.
+        keep = RECENT_EVENTS + len(out[0])
+        _shorten(self._recent, keep)
+        _shorten(self._recent_voids, keep)
         return out
+
+
+def _shorten(recent: dict[Any, Any], keep: int) -> None:
+    while len(recent) > keep:
+        del recent[next(iter(recent))]

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.core.serials import Seen, Serials
 from gateway.domain import gs1
 from gateway.domain.observation import Dropped, DropReason, ModeChanged, Observation, ScanMove
 from gateway.domain.reading import Mode, Quantity, Scan, SetMode, Word
@@ -31,10 +32,12 @@ WINDOW_MS: Final[Mapping[Mode, int]] = {
 }
 """Refractory windows, ALGORITHMS 1.2."""
 
-_LONGEST_NS: Final = 2000 * NS_PER_MS
-SERIAL_MEMORY_NS: Final = 24 * 3600 * NS_PER_S
-SERIALS_MAX: Final = 10_000
+_LONGEST_NS: Final = max(WINDOW_MS.values()) * NS_PER_MS
+SEEN_MAX: Final = 256
+"""Codes of the last two seconds; a flood beyond it loses echoes' memory, never a scan."""
 QUANTITY_MAX: Final = 9999
+QTY_MAX_MILLI: Final = 1_000_000_000
+"""A million pieces or a tonne a thousand times over: no scan and no command means more."""
 _QUANTITY: Final = re.compile(r"[1-9][0-9]{0,3}")
 
 
@@ -63,16 +66,22 @@ class ScannerState(msgspec.Struct):
     doc: str | None = None
     quantity: int | None = None
     quantity_until_ns: int | None = None
+    seen: dict[str, Seen] = {}
+    """Codes whose echoes may still come, oldest first."""
+    count_from_ns: int = 0
+    count_until_ns: int = 0
+    """The running count: a serial is counted once in it."""
 
 
 class Scanner:
-    """The state machine of one scanner."""
+    """The state machine of one scanner; `serials` is the memory that all scanners share."""
 
-    def __init__(self, rules: ScannerRules, state: ScannerState | None = None) -> None:
+    def __init__(
+        self, rules: ScannerRules, serials: Serials, state: ScannerState | None = None
+    ) -> None:
         self._rules = rules
+        self._serials = serials
         self.state = state or ScannerState(rules.mode)
-        self._seen: dict[tuple[str, ...], tuple[int, str]] = {}
-        self._serials: dict[tuple[Mode, str, str], tuple[int, str]] = {}
 
     def deadline(self) -> int | None:
         """When it changes by itself: idle mode or unused quantity."""
@@ -113,32 +122,32 @@ class Scanner:
             self.state.mode_until_ns = at_ns + self._rules.mode_idle_s * NS_PER_S
         item = gs1.parse(scan.data, scan.aim)
         if isinstance(item, gs1.NoItem):
-            reason: DropReason = (
+            wrong: DropReason = (
                 "bad_check_digit" if item.reason == "bad_check_digit" else "unknown_format"
             )
-            return [self._drop(at_ns, ref, scan.data, reason, mode=mode)]
-        if item.restricted and item.gtin not in products:
-            # No layout of restricted numbers is configured: the quantity awaits the till's line.
-            return [self._drop(at_ns, ref, scan.data, "unknown_format", mode=mode)]
+            return [self._drop(at_ns, ref, scan.data, wrong, mode=mode)]
         product = products.get(item.gtin)
-        if product is not None and product.uom != "EA" and item.net_kg_milli is None:
-            # Sold by measure, and the code does not say how much.
+        times = self.state.quantity or 1
+        qty_milli = _measure(item, product) * times
+        if not 0 < qty_milli <= QTY_MAX_MILLI:
             return [self._drop(at_ns, ref, scan.data, "unknown_format", mode=mode)]
         repeat = self._repeat(at_ns, ref, mode, item)
         if repeat is not None:
             reason, original = repeat
             return [self._drop(at_ns, ref, scan.data, reason, original, mode)]
-        return [self._move(at_ns, ref, mode, item, product)]
+        self.state.quantity = self.state.quantity_until_ns = None
+        return [self._move(at_ns, ref, mode, item, qty_milli, product)]
 
     def _move(
-        self, at_ns: int, ref: str, mode: Mode, item: gs1.Item, product: Product | None
+        self,
+        at_ns: int,
+        ref: str,
+        mode: Mode,
+        item: gs1.Item,
+        qty_milli: int,
+        product: Product | None,
     ) -> ScanMove:
-        times = self.state.quantity or 1
-        self.state.quantity = self.state.quantity_until_ns = None
-        weighed = item.net_kg_milli is not None and (product is None or product.uom == "KGM")
-        qty_milli = (
-            item.net_kg_milli if weighed and item.net_kg_milli else item.count * PIECE_MILLI
-        ) * times
+        by_mass = item.net_kg_milli is not None and (product is None or product.uom == "KGM")
         expiry = item.expiry_yymmdd
         return ScanMove(
             at_ns=at_ns,
@@ -147,7 +156,7 @@ class Scanner:
             mode=mode,
             gtin=item.gtin,
             qty_milli=qty_milli,
-            uom="KGM" if weighed else None,
+            uom="KGM" if by_mass else None,
             lot=item.lot,
             exp=None if expiry is None else gs1.expiry_date(expiry, gs1.year_of(at_ns)),
             serial=item.serial,
@@ -158,42 +167,31 @@ class Scanner:
     def _repeat(
         self, at_ns: int, ref: str, mode: Mode, item: gs1.Item
     ) -> tuple[DropReason, str] | None:
-        key = (item.gtin, item.lot or "", item.serial or "", str(item.net_kg_milli))
-        seen = self._seen
-        while seen:
-            oldest = next(iter(seen))
-            if seen[oldest][0] + _LONGEST_NS > at_ns:
-                break
-            del seen[oldest]
+        seen = self.state.seen
+        while seen and seen[next(iter(seen))].at_ns + _LONGEST_NS <= at_ns:
+            del seen[next(iter(seen))]
+        key = _payload(item)
         last = seen.get(key)
-        if last is not None and at_ns - last[0] < WINDOW_MS[mode] * NS_PER_MS:
-            if self._rules.presentation:
+        if last is not None and at_ns - last.at_ns < WINDOW_MS[mode] * NS_PER_MS:
+            if self._rules.presentation and mode == "sale":
                 del seen[key]
-                seen[key] = (at_ns, last[1])
-            return "echo", last[1]
+                seen[key] = Seen(at_ns, last.ref)
+            return "echo", last.ref
+        if mode == "stocktake":
+            if at_ns >= self.state.count_until_ns:
+                self.state.count_from_ns = at_ns
+            self.state.count_until_ns = at_ns + self._rules.mode_idle_s * NS_PER_S
         if item.serial is not None:
-            first = self._remember_serial(at_ns, ref, mode, item.gtin, item.serial)
+            since_ns = self.state.count_from_ns if mode == "stocktake" else 0
+            first = self._serials.repeats(
+                at_ns, ref, mode, self._rules.device, f"{item.gtin}.{item.serial}", since_ns
+            )
             if first is not None:
                 return "serial_repeat", first
         seen.pop(key, None)
-        seen[key] = (at_ns, ref)
-        return None
-
-    def _remember_serial(
-        self, at_ns: int, ref: str, mode: Mode, gtin: str, serial: str
-    ) -> str | None:
-        key = (mode, gtin, serial)
-        known = self._serials.get(key)
-        if known is not None and at_ns - known[0] < SERIAL_MEMORY_NS:
-            return known[1]
-        self._serials.pop(key, None)
-        self._serials[key] = (at_ns, ref)
-        if len(self._serials) > SERIALS_MAX:
-            del self._serials[next(iter(self._serials))]
-        # What was sold may be returned and sold again.
-        opposite: dict[Mode, Mode] = {"sale": "return", "return": "sale"}
-        if mode in opposite:
-            self._serials.pop((opposite[mode], gtin, serial), None)
+        seen[key] = Seen(at_ns, ref)
+        if len(seen) > SEEN_MAX:
+            del seen[next(iter(seen))]
         return None
 
     def _control(self, at_ns: int, ref: str, data: str, text: str) -> list[Observation]:
@@ -217,6 +215,7 @@ class Scanner:
             doc=doc,
             quantity=self.state.quantity,
             quantity_until_ns=self.state.quantity_until_ns,
+            seen=self.state.seen,
         )
         if mode != self._rules.mode or location is not None or doc is not None:
             self.state.mode_until_ns = at_ns + self._rules.mode_idle_s * NS_PER_S
@@ -234,3 +233,24 @@ class Scanner:
         return Dropped(
             at_ns, self._rules.device, ref, data, mode or self.state.mode, reason, duplicate_of
         )
+
+
+def _payload(item: gs1.Item) -> str:
+    """All that a code says: labels that differ anywhere are no echoes of each other."""
+    parts = (item.gtin, item.lot, item.serial, item.expiry_yymmdd, item.count, item.net_kg_milli)
+    return "|".join("" if part is None else str(part) for part in parts)
+
+
+def _measure(item: gs1.Item, product: Product | None) -> int:
+    """What one scan stands for, in milli; 0 where the code does not say how much.
+
+    A number of restricted circulation that the catalogue lacks awaits the till's line: no layout
+    is configured (ALGORITHMS 1.4).
+    """
+    if product is None:
+        if item.restricted:
+            return 0
+        return item.count * PIECE_MILLI if item.net_kg_milli is None else item.net_kg_milli
+    if product.uom == "EA":
+        return item.count * PIECE_MILLI
+    return (item.net_kg_milli or 0) if product.uom == "KGM" else 0

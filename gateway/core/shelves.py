@@ -1,8 +1,8 @@
 """Weight steps to movements: picks, put-backs, restocks; and what waits for better evidence.
 
-Here: candidates and their priors, the surplus ladder, restock sessions, credits between scans and
-plates that see the same goods, pending steps (ALGORITHMS 2.3, 2.4, 5.4, 5.6). Not here: how a step
-is detected (`weigh`) or scored (`identify`).
+Here: classes of belief, pending steps, the surplus ladder, restock sessions (ALGORITHMS 2.3, 5.4,
+5.6). Not here: how a step is detected (`weigh`), which products it may be (`candidates`), how it is
+scored (`identify`).
 """
 
 from __future__ import annotations
@@ -12,34 +12,24 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.baskets import Baskets, merged
-from gateway.core.identify import AUTO_PPM, PENDING_PPM, Candidate, identify
+from gateway.core import witnesses
+from gateway.core.baskets import PROVEN_CONF, Baskets, merged
+from gateway.core.candidates import Candidates
+from gateway.core.identify import AUTO_PPM, PENDING_PPM, identify
 from gateway.core.postings import Poster
+from gateway.core.weigh import THETA_MAX_MG
+from gateway.core.witnesses import SESSION_NS, Credit
 from gateway.domain.observation import Because, Row, WeightStep
 from gateway.domain.settings import FusionSettings
 from gateway.domain.stock import ADJUST, BASKET, LOST, Source
 from gateway.domain.store import Store
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
-SESSION_NS: Final = 120 * NS_PER_S
-"""A restock scan covers this long before and after; each positive step extends it."""
 JUST_ADDED_NS: Final = 5 * NS_PER_S
 """A removal this soon after a restock takes the units back, later it is a shopper's (DECISIONS)."""
 SESSION_OPENS_UNITS: Final = 4
-BASKET_SHARE_PPM: Final = 800_000
-FOREIGN_SHARE_PPM: Final = 50_000
-_PPM: Final = 1_000_000
-_MANY: Final = 1_000_000
-UNITS_MAX: Final = 8
-CREDITS_MAX: Final = 64
-
-
-class Credit(msgspec.Struct):
-    """Units that one witness has booked and the other may still see."""
-
-    gtin: str
-    qty_milli: int
-    at_ns: int
+PENDING_MAX: Final = 64
+"""Steps that wait at one place; the oldest beyond it is posted at once."""
 
 
 class Pending(msgspec.Struct):
@@ -49,11 +39,15 @@ class Pending(msgspec.Struct):
     step: WeightStep
     rows: tuple[Row, ...]
     cause: int | None
+    filling: bool = False
+    """Staff were filling the shelf, or this step says so itself."""
 
 
 class Place(msgspec.Struct):
     """What a weighed location remembers between steps."""
 
+    live: bool = False
+    """Its plate is there and would have seen a pick."""
     session_until_ns: int = 0
     added_at_ns: int = 0
     added: list[Credit] = []
@@ -79,14 +73,24 @@ class Shelves:
         changed: Callable[[str], None],
     ) -> None:
         self._store = store
-        self._products = store.product_by_gtin()
         self._poster, self._baskets, self._changed = poster, baskets, changed
+        self._candidates = Candidates(store, poster.book, baskets)
         self._pending_ns = settings.pending_step_s * NS_PER_S
         self.places: dict[str, Place] = {}
 
     def place(self, location: str) -> Place:
         """The memory of a location, made on first use."""
         return self.places.setdefault(location, Place())
+
+    def seen(self, location: str, up: bool) -> None:
+        """The plate of a location came or went."""
+        self.place(location).live = up
+        self._changed(location)
+
+    def live(self, location: str) -> bool:
+        """Whether a plate there would have seen a pick."""
+        place = self.places.get(location)
+        return place is not None and place.live
 
     def deadline(self, location: str) -> int | None:
         """When the oldest pending step stops waiting."""
@@ -97,140 +101,108 @@ class Shelves:
 
     def fire(self, at_ns: int, location: str) -> None:
         """Pending steps that waited long enough are posted as what they most probably are."""
-        place = self.place(location)
-        due = [p for p in place.pending if p.at_ns + self._pending_ns <= at_ns]
-        for pending in due:
-            place.pending.remove(pending)
-            self._poster.because_of(pending.cause, (Source(pending.step.device, pending.step.ref),))
-            self._post(at_ns, pending.step, pending.rows, "step_expired", "pending_expired")
-        self._poster.because_of(None, ())
+        for pending in self.place(location).pending[:]:
+            if pending.at_ns + self._pending_ns <= at_ns:
+                self._expire(at_ns, pending)
         self._changed(location)
+
+    def _expire(self, at_ns: int, pending: Pending) -> None:
+        step, best = pending.step, pending.rows[0]
+        self.place(step.location).pending.remove(pending)
+        self._poster.because_of(pending.cause, (Source(step.device, step.ref),))
+        because = Because("step_expired", pending.rows)
+        self._post(at_ns, step, best, because, pending.filling, "pending_expired")
+        self._poster.because_of(None, ())
 
     def step(self, step: WeightStep, cause: int | None) -> None:
         """A plate settled at another mass."""
         place = self.place(step.location)
-        removal = step.step_mg < 0
-        candidates = self._leaving(step) if removal else self._arriving(step, place)
-        rows = identify(step.step_mg, step.sigma_mg, candidates)
+        if self._undone(place, step):
+            self._changed(step.location)
+            return
+        rows, filling = self._judge(step)
         best = rows[0]
-        if best.units == 0 or best.ppm < PENDING_PPM:
-            return  # unexplained: journalled as an observation, nothing is booked
-        if best.ppm < AUTO_PPM or step.outage:
-            place.pending.append(Pending(step.at_ns, step, rows, cause))
+        if not _explained(best):
+            return  # journalled as an observation, nothing is booked
+        lightest_mg = self._candidates.lightest_mg(step.location)
+        blind = lightest_mg is not None and max(THETA_MAX_MG, 4 * step.sigma_mg) > lightest_mg // 2
+        if best.ppm < AUTO_PPM or step.outage or blind:
+            place.pending.append(Pending(step.at_ns, step, rows, cause, filling))
+            if len(place.pending) > PENDING_MAX:
+                self._expire(step.at_ns, place.pending[0])
         else:
-            self._post(step.at_ns, step, rows, "step", None)
+            self._post(step.at_ns, step, best, Because("step", rows), filling, None)
         self._changed(step.location)
 
-    def resolve_pending(self, location: str, gtin: str) -> tuple[Row, ...] | None:
-        """A sale proved a removal: the pending step that waited for it, its rows; or None."""
-        place = self.places.get(location)
-        for pending in place.pending if place else ():
-            if pending.step.step_mg < 0 and pending.rows[0].gtin == gtin:
-                self.place(location).pending.remove(pending)
-                self._changed(location)
-                return pending.rows
-        return None
+    def _judge(self, step: WeightStep) -> tuple[tuple[Row, ...], bool]:
+        """The rows of a step, best first, and whether staff are filling the shelf with it."""
+        location = step.location
+        if step.step_mg < 0:
+            return identify(step.step_mg, step.sigma_mg, self._candidates.leaving(location)), False
+        filling = self._candidates.filling(location)
+        if self.in_session(location, step.began_ns):
+            return identify(step.step_mg, step.sigma_mg, filling), True
+        rows = identify(step.step_mg, step.sigma_mg, self._candidates.arriving(location))
+        best = rows[0]
+        if not _explained(best):
+            # More than a hand puts down, or of what no basket holds: somebody restocks unannounced.
+            more = identify(step.step_mg, step.sigma_mg, filling)
+            if _explained(more[0]) and more[0].units >= SESSION_OPENS_UNITS:
+                return more, True
+        beyond = best.units * PIECE_MILLI > self._baskets.in_basket(best.gtin)
+        return rows, best.units >= SESSION_OPENS_UNITS and beyond
 
-    def pending_places(self, gtin: str) -> list[str]:
-        """Locations with a pending removal of this product."""
-        return [
-            location
+    def _undone(self, place: Place, step: WeightStep) -> bool:
+        """Whether a step takes back a pending one exactly: the same thing came or went again."""
+        near_mg = max(2 * step.sigma_mg, abs(step.step_mg) // 200)
+        for pending in reversed(place.pending):
+            if abs(pending.step.step_mg + step.step_mg) <= near_mg:
+                place.pending.remove(pending)
+                return True
+        return False
+
+    def prove(self, at_ns: int, gtin: str, until_ns: int, sale_seq: int) -> bool:
+        """A sale tells what a pending removal was, if one began by then: it is posted as a pick."""
+        found = [
+            (-row.ppm, p.at_ns, location, p, row)
             for location, place in self.places.items()
-            if any(p.step.step_mg < 0 and p.rows[0].gtin == gtin for p in place.pending)
+            for p in place.pending
+            if p.step.step_mg < 0 and p.step.began_ns <= until_ns
+            for row in p.rows
+            if row.gtin == gtin and row.units
         ]
-
-    # --- candidates -----------------------------------------------------------------------------
-
-    def _homes(self, location: str) -> list[tuple[str, int]]:
-        """Weighable products that belong on the plate, with their share of the prior."""
-        home = dict.fromkeys(f.gtin for f in self._store.planogram if f.location == location)
-        foreign = [g for g in self._poster.book.products_at(location) if g not in home]
-        shares = [(g, _PPM // max(1, len(home))) for g in home]
-        shares += [(g, FOREIGN_SHARE_PPM) for g in foreign]
-        return [(g, s) for g, s in shares if g in self._products]
-
-    def _leaving(self, step: WeightStep) -> list[Candidate]:
-        return [
-            c
-            for gtin, share in self._homes(step.location)
-            if (
-                c := self._candidate(
-                    gtin,
-                    share,
-                    self._poster.book.balance(step.location, gtin) // PIECE_MILLI,
-                    UNITS_MAX,
-                )
-            )
-            is not None
-        ]
-
-    def _arriving(self, step: WeightStep, place: Place) -> list[Candidate]:
-        if self.in_session(step.location, step.began_ns):
-            return [
-                c
-                for gtin, share in self._homes(step.location)
-                if (
-                    c := self._candidate(
-                        gtin, share, _MANY, self._capacity(step.location, gtin), flat=True
-                    )
-                )
-                is not None
-            ]
-        shares = dict.fromkeys((gtin for gtin, _ in self._homes(step.location)), 0)
-        for gtin, share in self._homes(step.location):
-            shares[gtin] += share * (_PPM - BASKET_SHARE_PPM) // _PPM
-        basket = [g for g in self._baskets.products() if g in self._products]
-        for gtin in basket:
-            shares[gtin] = shares.get(gtin, 0) + BASKET_SHARE_PPM // len(basket)
-        homes = {gtin for gtin, _ in self._homes(step.location)}
-        return [
-            c
-            for gtin, share in shares.items()
-            if (
-                c := self._candidate(
-                    gtin,
-                    share,
-                    _MANY if gtin in homes else self._baskets.in_basket(gtin) // PIECE_MILLI,
-                    self._capacity(step.location, gtin) if gtin in homes else UNITS_MAX,
-                )
-            )
-            is not None
-        ]
-
-    def _candidate(
-        self, gtin: str, share_ppm: int, in_book: int, units_max: int, *, flat: bool = False
-    ) -> Candidate | None:
-        product = self._products[gtin]
-        if product.unit_mass_mg is None or product.uom != "EA":
-            return None
-        return Candidate(
-            gtin,
-            product.unit_mass_mg,
-            product.unit_mass_sd_mg,
-            share_ppm,
-            in_book,
-            max(1, units_max),
-            flat,
-        )
-
-    def _capacity(self, location: str, gtin: str) -> int:
-        for facing in self._store.planogram:
-            if facing.location == location and facing.gtin == gtin and facing.capacity_milli:
-                return facing.capacity_milli // PIECE_MILLI
-        return UNITS_MAX
+        if not found:
+            return False
+        _, _, location, pending, row = min(found, key=lambda one: one[:3])
+        self.place(location).pending.remove(pending)
+        self._poster.because_of(pending.cause, (Source(pending.step.device, pending.step.ref),))
+        because = Because("sale_proves_pick", pending.rows, sale_seq)
+        self._pick(at_ns, pending.step, gtin, row.units * PIECE_MILLI, PROVEN_CONF, because, None)
+        self._poster.because_of(None, ())
+        self._changed(location)
+        return True
 
     # --- posting --------------------------------------------------------------------------------
 
     def _post(
-        self, at_ns: int, step: WeightStep, rows: tuple[Row, ...], code: str, reason: str | None
+        self,
+        at_ns: int,
+        step: WeightStep,
+        best: Row,
+        because: Because,
+        filling: bool,
+        reason: str | None,
     ) -> None:
-        best = rows[0]
         qty, conf = best.units * PIECE_MILLI, best.ppm // 1000
-        because = Because(code, rows)
         if step.step_mg < 0:
             self._removed(at_ns, step, best.gtin, qty, conf, because, reason)
+        elif filling:
+            self._filled(at_ns, step.location, best.gtin, qty, conf, because, reason)
         else:
-            self._arrived(at_ns, step, best.gtin, qty, conf, because, reason)
+            qty -= self.put_back(
+                at_ns, step.location, best.gtin, qty, because, conf=conf, reason=reason
+            )
+            self._surplus(at_ns, step.location, best.gtin, qty, conf, because, reason)
 
     def _removed(
         self,
@@ -243,11 +215,11 @@ class Shelves:
         reason: str | None,
     ) -> None:
         location, place = step.location, self.place(step.location)
-        qty -= _use(place.scanned_out, gtin, qty, at_ns)
-        if qty and at_ns - place.added_at_ns <= JUST_ADDED_NS:
-            back = _use(place.added, gtin, qty, at_ns)
-            target = self._store.first_of("backroom", "receiving")
-            if back and target is not None:
+        qty -= witnesses.use(place.scanned_out, gtin, qty, at_ns)
+        target = self._store.first_of("backroom", "receiving")
+        if qty and target is not None and at_ns - place.added_at_ns <= JUST_ADDED_NS:
+            back = witnesses.use(place.added, gtin, qty, at_ns)
+            if back:
                 parts = self._poster.supply(at_ns, location, gtin, back, None)
                 self._poster.move(
                     "restock",
@@ -262,13 +234,9 @@ class Shelves:
                 )
                 qty -= back
         if qty:
-            parts = self._poster.supply(at_ns, location, gtin, qty, None)
-            event = self._poster.move(
-                "pick", at_ns, location, BASKET, gtin, parts, because, conf=conf, reason=reason
-            )
-            self._baskets.picked(at_ns, step.began_ns, gtin, location, parts, event.seq)
+            self._pick(at_ns, step, gtin, qty, conf, because, reason)
 
-    def _arrived(
+    def _pick(
         self,
         at_ns: int,
         step: WeightStep,
@@ -278,32 +246,13 @@ class Shelves:
         because: Because,
         reason: str | None,
     ) -> None:
-        location, place = step.location, self.place(step.location)
-        session = self.in_session(location, step.began_ns)
-        if session:
-            place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
-            place.added_at_ns = at_ns
-            _add(place.added, gtin, qty, at_ns)
-        qty -= _use(place.scanned_in, gtin, qty, at_ns)
-        if not session:
-            qty -= self._put_back(at_ns, location, gtin, qty, conf, because, reason)
-            if qty >= SESSION_OPENS_UNITS * PIECE_MILLI:
-                place.session_until_ns = at_ns + SESSION_NS
-                place.added_at_ns = at_ns
-                _add(place.added, gtin, qty, at_ns)
-                session = True
-        if qty:
-            self._surplus(
-                at_ns,
-                location,
-                gtin,
-                qty,
-                conf,
-                because,
-                reason if session else reason or "unrecorded",
-            )
+        parts = self._poster.supply(at_ns, step.location, gtin, qty, None)
+        event = self._poster.move(
+            "pick", at_ns, step.location, BASKET, gtin, parts, because, conf=conf, reason=reason
+        )
+        self._baskets.picked(at_ns, step.began_ns, gtin, step.location, parts, event.seq)
 
-    def _put_back(
+    def _filled(
         self,
         at_ns: int,
         location: str,
@@ -312,18 +261,28 @@ class Shelves:
         conf: int,
         because: Because,
         reason: str | None,
+    ) -> None:
+        """Units that staff put: what a scan announced is booked already."""
+        place = self.place(location)
+        if reason is None:
+            place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
+            place.added_at_ns = at_ns
+            witnesses.add(place.added, gtin, qty, at_ns)
+        qty -= witnesses.use(place.scanned_in, gtin, qty, at_ns)
+        self._surplus(at_ns, location, gtin, qty, conf, because, reason)
+
+    def put_back(
+        self, at_ns: int, location: str, gtin: str, qty: int, because: Because, **members: object
     ) -> int:
         """The first rungs of the surplus ladder: from a basket, else from the lost. How much."""
         entries = self._baskets.newest(gtin, qty)
         parts = merged((entry.lot, entry.qty_milli) for entry in entries)
         if parts:
-            self._poster.move(
-                "putback", at_ns, BASKET, location, gtin, parts, because, conf=conf, reason=reason
-            )
+            self._poster.move("putback", at_ns, BASKET, location, gtin, parts, because, **members)
         done = sum(part for _, part in parts)
         lost = merged((x.lot, x.qty_milli) for x in self._baskets.unlose(at_ns, gtin, qty - done))
         if lost:
-            self._poster.move("found", at_ns, LOST, location, gtin, lost, because, conf=conf)
+            self._poster.move("found", at_ns, LOST, location, gtin, lost, because, **members)
         return done + sum(part for _, part in lost)
 
     def _surplus(
@@ -337,55 +296,40 @@ class Shelves:
         reason: str | None,
     ) -> None:
         """The last rungs: from the stores behind the shelf, else openly from `@adjust`."""
-        _add(self.place(location).weighed_in, gtin, qty, at_ns)
-        sources = [loc.id for loc in self._store.locations if loc.kind in ("receiving", "backroom")]
-        moves = []
-        for source in sources:
-            part = min(qty, max(0, self._poster.book.balance(source, gtin)))
-            if part:
-                moves.append((source, part))
-                qty -= part
-        for n, (source, part) in enumerate(moves):
-            parts = self._poster.supply(at_ns, source, gtin, part, None)
-            extra = {} if n == 0 else {"src": ()}
+        if not qty:
+            return
+        witnesses.add(self.place(location).weighed_in, gtin, qty, at_ns)
+        members: dict[str, object] = {"conf": conf, "reason": reason or "unrecorded"}
+        for source in self._store.locations:
+            part = min(qty, max(0, self._poster.book.balance(source.id, gtin)))
+            if not part or source.kind not in ("receiving", "backroom") or source.id == location:
+                continue
+            parts = self._poster.supply(at_ns, source.id, gtin, part, None)
             self._poster.move(
-                "restock",
-                at_ns,
-                source,
-                location,
-                gtin,
-                parts,
-                because,
-                conf=conf,
-                reason=reason,
-                **extra,
+                "restock", at_ns, source.id, location, gtin, parts, because, **members
             )
+            members["src"] = ()  # one reading is the source of one restock
+            qty -= part
         if qty:
+            members |= {"reason": "unrecorded"}
             self._poster.move(
-                "adjust",
-                at_ns,
-                ADJUST,
-                location,
-                gtin,
-                [("", qty)],
-                because,
-                conf=conf,
-                reason="unrecorded",
+                "adjust", at_ns, ADJUST, location, gtin, [("", qty)], because, **members
             )
 
     # --- what scans tell the plates -------------------------------------------------------------
 
     def in_session(self, location: str, at_ns: int) -> bool:
         """Whether staff are filling this shelf."""
-        return at_ns <= self.place(location).session_until_ns
+        place = self.places.get(location)
+        return place is not None and at_ns < place.session_until_ns
 
     def restock_scanned(self, at_ns: int, location: str, gtin: str, qty_milli: int) -> int:
         """A restock scan: opens the session. How much of it the plate has already booked."""
         place = self.place(location)
         place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
-        seen = _use(place.weighed_in, gtin, qty_milli, at_ns)
+        seen = witnesses.use(place.weighed_in, gtin, qty_milli, at_ns)
         if qty_milli > seen:
-            _add(place.scanned_in, gtin, qty_milli - seen, at_ns)
+            witnesses.add(place.scanned_in, gtin, qty_milli - seen, at_ns)
         self._changed(location)
         return seen
 
@@ -402,26 +346,10 @@ class Shelves:
         parts = merged((entry.lot, entry.qty_milli) for entry in entries)
         rest = qty_milli - sum(part for _, part in parts)
         if rest:
-            _add(self.place(location).scanned_out, gtin, rest, at_ns)
+            witnesses.add(self.place(location).scanned_out, gtin, rest, at_ns)
         self._changed(location)
         return parts
 
 
-def _add(credits_: list[Credit], gtin: str, qty_milli: int, at_ns: int) -> None:
-    credits_.append(Credit(gtin, qty_milli, at_ns))
-    while len(credits_) > CREDITS_MAX or credits_[0].at_ns + SESSION_NS < at_ns:
-        del credits_[0]
-
-
-def _use(credits_: list[Credit], gtin: str, qty_milli: int, at_ns: int) -> int:
-    """Takes up to so much of the credits that are not older than a session; how much it was."""
-    used = 0
-    for credit in credits_[:]:
-        if credit.gtin != gtin or credit.at_ns + SESSION_NS < at_ns:
-            continue
-        part = min(qty_milli - used, credit.qty_milli)
-        used += part
-        credit.qty_milli -= part
-        if credit.qty_milli == 0:
-            credits_.remove(credit)
-    return used
+def _explained(row: Row) -> bool:
+    return row.units > 0 and row.ppm >= PENDING_PPM

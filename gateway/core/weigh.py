@@ -81,6 +81,7 @@ class Plate:
         self._away = True
         self._onset_ns: int | None = None
         self._quiet_ns: int | None = None
+        self._quiet_sum = 0
         self._since_window = 0
         self._window_ns: int | None = None
         self._remainder = 0
@@ -121,15 +122,19 @@ class Plate:
         """The device went away: what it shows on its return is one step of an outage."""
         self._restart()
 
-    def tare(self) -> bool:
-        """Takes the present level as the baseline; False when nothing is settled yet."""
-        if self._fill < self._n:
+    def tare(self, at_ns: int) -> bool:
+        """Takes the present level as the baseline; False, and nothing changes, while in motion."""
+        if self._moving:
             return False
-        self._baseline = div_half_even(self._sum, self._n)
-        self._moving = self._away = False
-        self._onset_ns = self._quiet_ns = None
-        self._up = self._down = self._remainder = 0
+        self._baseline, self._remainder = div_half_even(self._sum, self._n), 0
+        self._rested(at_ns, self._baseline)
         return True
+
+    def _rested(self, at_ns: int, baseline_mg: int) -> None:
+        """Quiet from here: what the CUSUM finds later began no earlier, and at this level."""
+        self._up = self._down = self._since_window = 0
+        self._up_zero = self._down_zero = (at_ns, baseline_mg)
+        self._window_ns = None
 
     def weight(
         self, at_ns: int, mass_mg: int, stable: bool | None, flags: tuple[str, ...]
@@ -201,9 +206,13 @@ class Plate:
 
     def _settling(self, at_ns: int, stable: bool | None) -> WeightStep | None:
         if self._quiet_ns is None:
-            self._quiet_ns = at_ns
+            self._quiet_ns, self._quiet_sum = at_ns, self._sum
         held = at_ns - self._quiet_ns
         if held < HOLD_NS or (stable is False and held < HOLD_NS + STABLE_PATIENCE_NS):
+            return None
+        if self._creeping and abs(self._sum - self._quiet_sum) > self._theta // 4 * self._n:
+            # Too slow for the variance, and still on its way: one removal stays one step.
+            self._quiet_ns, self._quiet_sum = at_ns, self._sum
             return None
         mean = div_half_even(self._sum, self._n)
         before, away = self._baseline, self._away
@@ -211,20 +220,20 @@ class Plate:
         creeping = self._creeping
         self._moving = self._away = self._creeping = False
         self._onset_ns = self._quiet_ns = None
-        self._up = self._down = self._since_window = 0
-        self._window_ns = None
         self._priming.clear()
-        if before is None:
-            self._baseline = mean
-            return None
-        step = mean - before
-        if abs(step) < self._theta:
-            if creeping:
-                # Too light for anything sold here: drift, said as such (2.6), or the alarm of the
-                # CUSUM would ring for ever.
-                self._baseline, self._drift_total = mean, self._drift_total + step
+        step = 0 if before is None else mean - before
+        if before is not None and abs(step) < self._theta and not creeping:
+            self._rested(at_ns, before)
             return None
         self._baseline, self._remainder = mean, 0
+        self._rested(at_ns, mean)
+        if before is None:
+            return None
+        if abs(step) < self._theta:
+            # Too light for anything sold here: drift, said as such (2.6), or the alarm of the
+            # CUSUM would ring for ever.
+            self._drift_total += step
+            return None
         return WeightStep(
             at_ns=at_ns,
             device=self._rules.device,
@@ -252,13 +261,13 @@ class Plate:
         if self._down == 0:
             self._down_zero = (at_ns, baseline)
         if max(self._up, self._down) > self._theta:
-            self._onset_ns, self._baseline = (
-                self._up_zero if self._up > self._down else self._down_zero
-            )
+            self._onset_ns, began_mg = self._up_zero if self._up > self._down else self._down_zero
+            self._baseline, self._drift_total = began_mg, self._drift_total + began_mg - baseline
             self._moving, self._creeping, self._quiet_ns = True, True, None
             return
         if max(self._up, self._down) <= k and last_ns is not None:
-            moved = d * (at_ns - last_ns) + self._remainder
+            # a scale that was silent for long proves no more than one time constant
+            moved = d * min(at_ns - last_ns, TAU_NS) + self._remainder
             shift = div_half_even(moved, TAU_NS)
             self._remainder = moved - shift * TAU_NS
             self._baseline = baseline + shift

@@ -261,7 +261,7 @@ def read_reading(line: bytes) -> Reading:
         if kind is Command:
             members = {"order": {"name": members.get("name"), **members.get("args", {})}}
         return Reading(envelope.at_ns, envelope.device, msgspec.convert(members, kind))
-    except (msgspec.MsgspecError, TypeError, AttributeError, KeyError) as error:
+    except (msgspec.MsgspecError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise TraceError(str(error)) from None
 
 

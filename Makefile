@@ -1,0 +1,53 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both do all their set-up themselves.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+DURATION ?=
+SEED   ?= 1
+LEVEL  ?= quiet
+
+.PHONY: demo test check bench storm clean
+
+demo: $(VENV)/.run
+	$(BIN)/stockd demo --seed $(SEED) --level $(LEVEL) $(if $(DURATION),--duration $(DURATION))
+
+test: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not storm"
+	$(BIN)/pytest -m storm -k ci
+
+# The fast part, before each commit.
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit tests/properties tests/test_house.py
+
+bench: $(STAMP)
+	$(BIN)/stockd bench latency --rate 50
+	$(BIN)/stockd bench latency --rate 200
+	$(BIN)/stockd bench latency --rate 100 --fsync-ms 5
+	$(BIN)/stockd bench pipeline
+
+# Minutes under fire: every storm test, at full length.
+storm: $(STAMP)
+	STORM_SEED=$(SEED) $(BIN)/pytest -m storm -s
+
+# What runs, without the tools of a developer.
+$(VENV)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

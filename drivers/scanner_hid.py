@@ -1,0 +1,236 @@
+"""Barcode scanner that types (USB HID keyboard "wedge"): the kernel's records of its keys.
+
+Source: Linux Documentation/input/input.rst and event-codes.rst, struct input_event on 64 bits:
+
+    tv_sec  i64 | tv_usec i64 | type u16 | code u16 | value i32        24 bytes, little-endian
+    type 1 EV_KEY: value 1 down, 0 up, 2 repeated      type 4 EV_MSC: scan code, not needed
+    type 0 EV_SYN: code 0 SYN_REPORT, 3 SYN_DROPPED (the kernel's buffer ran over)
+
+End of a scan, ALGORITHMS 1.1 item 5: the terminator, or a gap over 100 ms. What a person types is
+no scan: over 50 ms a character on the mean, or a single character that only a gap ended. Time is
+the records' own, never the arrival's, so a slow gateway cuts no scan in two.
+
+`garbled` shows the record that spoiled the scan; what else the scan holds is not believed. A scan
+without its terminator when the stream ends is cut; when only silence ends it, it is whole.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from drivers import _keymap, _scan, framing
+from drivers.base import DeviceLost, Link
+from gateway.domain.reading import Body, Garbled, Mode, garbled
+
+SCHEMES: Final = ("evdev",)
+REASONS: Final = (
+    *framing.REASONS,
+    *_scan.REASONS,
+    "record",  # no record of the kernel
+    "dropped",  # the kernel lost keys: this scan is not whole
+    "unknown_key",  # a key that prints nothing in this layout
+    "typing",  # a person at a keyboard
+)
+
+GAP_US: Final = 100_000
+TYPING_US: Final = 50_000
+SILENCE_MS: Final = 150
+"""Live silence that ends a scan: longer than the gap, so that the records decide first."""
+
+_RECORD: Final = struct.Struct("<qqHHi")
+_EV_SYN, _EV_KEY, _EV_MAX = 0, 1, 0x1F
+_KEY_MAX: Final = 0x2FF
+_SYN_REPORT, _SYN_DROPPED = 0, 3
+_UP, _DOWN, _REPEATED = 0, 1, 2
+_ENDS: Final = {"enter": "\r\n", "tab": "\t", "any": "\r\n\t", "none": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of `[device.options]`."""
+
+    layout: Literal["us", "gb", "de", "fr"] = "us"  # the keyboard the scanner imitates
+    terminator: Literal["enter", "tab", "any", "none"] = "enter"  # any: enter or tab
+    aim: bool = False  # the scanner types AIM identifiers
+    grab: bool = True  # nobody else on this machine sees its keys; read when the link opens
+    # Read by the core, not here:
+    mode: Mode | Literal[""] = ""  # its own mode; "" = by its location
+    modes: tuple[Mode, ...] = ()  # modes that mode barcodes may switch it to
+    presentation: bool = False  # reads whatever lies before it, without a trigger
+
+
+class KeyDecoder:
+    """Records in, scans out: the keys that are held, and the text since the last scan."""
+
+    def __init__(self, options: Options) -> None:
+        self._split = framing.Records(_RECORD.size)
+        self._layout = _keymap.LAYOUTS[options.layout]
+        self._ends = _ENDS[options.terminator]
+        self._aim = options.aim
+        self._held: set[int] = set()
+        self._caps = False
+        self._dropping = False  # until the next SYN_REPORT
+        self._spoiled = False  # until the end of this scan
+        self._text: list[str] = []
+        self._last = b""  # record of the last key of the scan
+        self._last_us = 0
+        self._typed_us = 0  # from the first key of the scan to the last
+
+    @property
+    def pending(self) -> bool:
+        """Whether a scan has begun that silence would end."""
+        return bool(self._text)
+
+    def feed(self, chunk: bytes) -> list[Body]:
+        """Scans that these bytes complete, in order. Never raises."""
+        bodies: list[Body] = []
+        for record in self._split.feed(chunk):
+            if isinstance(record, bytes):
+                self._event(record, bodies)
+        return bodies
+
+    def silence(self) -> list[Body]:
+        """The scan that 100 ms without a key have ended."""
+        bodies: list[Body] = []
+        self._finish(bodies, by_terminator=False)
+        return bodies
+
+    def end(self) -> list[Body]:
+        """What was left when the stream ended; then ready for another stream."""
+        bodies: list[Body] = []
+        if self._text and self._ends:
+            bodies.append(garbled(framing.CUT, self._last))
+        else:
+            self._finish(bodies, by_terminator=False)
+        bodies.extend(frame for frame in self._split.end() if isinstance(frame, Garbled))
+        self._restart()
+        self._held.clear()
+        self._caps = self._dropping = False
+        return bodies
+
+    def _event(self, record: bytes, bodies: list[Body]) -> None:
+        sec, usec, kind, code, value = _RECORD.unpack(record)
+        if sec < 0 or not 0 <= usec < 1_000_000 or kind > _EV_MAX:
+            self._spoil("record", record, bodies)
+        elif kind == _EV_SYN:
+            self._syn(code, sec * 1_000_000 + usec, record, bodies)
+        elif kind == _EV_KEY and (code > _KEY_MAX or not _UP <= value <= _REPEATED):
+            self._spoil("record", record, bodies)
+        elif kind == _EV_KEY and not self._dropping:
+            if value == _DOWN:
+                self._down(code, sec * 1_000_000 + usec, record, bodies)
+            elif value == _UP:
+                self._held.discard(code)
+
+    def _syn(self, code: int, at_us: int, record: bytes, bodies: list[Body]) -> None:
+        if code == _SYN_DROPPED:
+            bodies.append(garbled("dropped", record))
+            self._restart()
+            # the rest of this scan would pass for a whole one
+            self._spoiled = self._dropping = True
+            self._held.clear()
+            self._last_us = at_us
+        elif code == _SYN_REPORT:
+            self._dropping = False
+
+    def _down(self, code: int, at_us: int, record: bytes, bodies: list[Body]) -> None:
+        if code in _keymap.MODIFIERS:
+            self._held.add(code)
+            return
+        if code == _keymap.CAPS_LOCK:
+            self._caps = not self._caps
+            return
+        if code in _keymap.OTHER_LOCKS:
+            return
+        since_us = max(0, at_us - self._last_us)
+        if since_us > GAP_US and (self._text or self._spoiled):
+            self._finish(bodies, by_terminator=False)
+        if self._text:
+            self._typed_us += since_us
+        self._last, self._last_us = record, at_us
+        self._character(self._char(code), record, bodies)
+
+    def _character(self, char: str, record: bytes, bodies: list[Body]) -> None:
+        if char and char in self._ends:
+            self._finish(bodies, by_terminator=True)
+        elif self._spoiled:
+            return
+        elif not char:
+            self._spoil("unknown_key", record, bodies)
+        elif _scan.is_control(char):
+            self._spoil("control", record, bodies)
+        elif len(self._text) >= _scan.MAX_BYTES:
+            self._spoil(framing.TOO_LONG, record, bodies)
+        else:
+            self._text.append(char)
+
+    def _char(self, code: int) -> str:
+        """What this key prints with the keys that are held; empty when nothing."""
+        if self._held & _keymap.COMMANDS:
+            return ""
+        ctrl = bool(self._held & _keymap.CTRLS)
+        if code in _keymap.FIXED:
+            return "" if ctrl else _keymap.FIXED[code]
+        prints = self._layout.get(code)
+        if ctrl:
+            # a scanner told another layout may still send GS as the US keyboard's Ctrl-]
+            us = _keymap.LAYOUTS["us"].get(code)
+            return self._control(prints) or self._control(us)
+        return self._level(prints)
+
+    def _level(self, prints: _keymap.Prints | None) -> str:
+        if prints is None:
+            return ""
+        if _keymap.ALTGR in self._held:
+            return prints.altgr
+        shift = bool(self._held & _keymap.SHIFTS)
+        if self._caps and prints.capital():
+            shift = not shift
+        return prints.shift if shift else prints.plain
+
+    def _control(self, prints: _keymap.Prints | None) -> str:
+        """The control character of ASCII: Ctrl-] is GS, Ctrl-M is CR."""
+        char = self._level(prints).upper()
+        return chr(ord(char) - 64) if len(char) == 1 and "@" <= char <= "_" else ""
+
+    def _spoil(self, reason: str, record: bytes, bodies: list[Body]) -> None:
+        bodies.append(garbled(reason, record))
+        self._restart()
+        self._spoiled = True
+
+    def _finish(self, bodies: list[Body], *, by_terminator: bool) -> None:
+        if self._text:
+            text = "".join(self._text)
+            gaps = len(text) if by_terminator else len(text) - 1
+            if gaps == 0 or self._typed_us > TYPING_US * gaps:
+                bodies.append(garbled("typing", self._last))
+            else:
+                bodies.append(_scan.scan(text, self._last, aim=self._aim))
+        self._restart()
+
+    def _restart(self) -> None:
+        self._text.clear()
+        self._spoiled = False
+        self._typed_us = 0
+
+
+def decoder(options: Options) -> KeyDecoder:
+    """Records of `struct input_event` in, scans out. Never raises, whatever the bytes."""
+    return KeyDecoder(options)
+
+
+async def read(link: Link, options: Options) -> AsyncIterator[Body]:
+    """Scans until the link is lost; then raises DeviceLost."""
+    keys = decoder(options)
+    try:
+        while True:
+            chunk = await (link.read_within(SILENCE_MS) if keys.pending else link.read())
+            for body in keys.silence() if chunk is None else keys.feed(chunk):
+                yield body
+    except DeviceLost:
+        for body in keys.end():
+            yield body
+        raise

@@ -1,0 +1,170 @@
+"""The command `stockd`: usage, exit codes, and no traceback for a user's mistake.
+
+Here: the table of commands and the one place where errors become sentences. `look` (what is),
+`live` (what runs), `bytes_` (decode, replay, record). Only this package starts `app`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from gateway import __version__
+
+DONE: Final = 0
+NO: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+
+DEFAULT_CONFIG: Final = "/etc/stockd/store.toml"
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; the text says how. Exit status 2 unless told."""
+
+    def __init__(self, text: str, status: int = USAGE) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def _common(suppress: bool) -> argparse.ArgumentParser:
+    """Options that may stand before or after the command."""
+    parser = argparse.ArgumentParser(add_help=False)
+    unset: Any = argparse.SUPPRESS if suppress else None
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=unset,
+        help=f"store.toml (default: $STOCKD_CONFIG, else {DEFAULT_CONFIG})",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS if suppress else False,
+        help="one JSON document on stdout",
+    )
+    return parser
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command of CONTRACT section 3 that this version has."""
+    top = argparse.ArgumentParser(
+        prog="stockd",
+        parents=[_common(suppress=False)],
+        description="The stock daemon of a store. 门店库存守护程序。",
+    )
+    top.add_argument("--version", action="version", version=f"stockd {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, module: str, function: str, help_: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, parents=[_common(suppress=True)], help=help_)
+        made.set_defaults(module=module, function=function)
+        return made
+
+    run = add("run", "live", "run", "the daemon")
+    run.add_argument("--record", metavar="DIR", type=Path, help="also record a trace there")
+    demo = add("demo", "live", "demo", "a whole simulated store, broker, gateway and ledger")
+    demo.add_argument("--duration", metavar="S", type=int, help="seconds (default: until Ctrl-C)")
+    demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--level", choices=("quiet", "L1", "L2", "L3"), default="quiet",
+                      help="how noisy sensors and people are (default: quiet)")  # fmt: skip
+    demo.add_argument("--unplug", action="store_true", help="pull plugs while it runs")
+    demo.add_argument("--dir", type=Path, help="keep journal, ledger and trace in this folder")
+    simulate = add("simulate", "live", "simulate", "only the simulated devices of a configuration")
+    simulate.add_argument("--duration", metavar="S", type=int)
+    simulate.add_argument("--seed", type=int, default=1)
+    simulate.add_argument("--level", choices=("quiet", "L1", "L2", "L3"), default="quiet")
+    simulate.add_argument("--unplug", action="store_true", help="pull plugs while it runs")
+    simulate.add_argument("--hold", action="store_true", help="people wait for a line on stdin")
+    record = add("record", "bytes_", "record", "raw bytes and readings of the devices to a folder")
+    record.add_argument("--out", metavar="DIR", type=Path, required=True)
+    record.add_argument("--duration", metavar="S", type=int)
+
+    _lookers(add)
+    return top
+
+
+Add = Callable[[str, str, str, str], argparse.ArgumentParser]
+
+
+def _lookers(add: Add) -> None:
+    add("check", "look", "check", "configuration, catalogue and planogram: every problem at once")
+    add("status", "look", "status", "the running daemon: devices, queue, link")
+    stock = add("stock", "look", "stock", "balances from the journal")
+    stock.add_argument("--gtin", metavar="G")
+    stock.add_argument("--location", metavar="L")
+    events = add("events", "look", "events", "stock events as JSON lines, exactly as on the wire")
+    events.add_argument("--since", metavar="SEQ", type=int, default=1)
+    events.add_argument("--follow", action="store_true")
+    why = add("why", "look", "why", "the readings and reasoning behind one event")
+    why.add_argument("event", metavar="SEQ|ID")
+    why.add_argument("--lang", choices=("zh-CN", "en"), help="default: the store's")
+    add("verify", "look", "verify", "folds the journal again: chain, sums, balances, gaps")
+
+    decode = add("decode", "bytes_", "decode", "bytes in, readings out as JSON lines")
+    decode.add_argument("driver")
+    decode.add_argument("file", nargs="?", default="-", metavar="FILE|-")
+    decode.add_argument("--option", action="append", default=[], metavar="K=V")
+    replay = add("replay", "bytes_", "replay", "a trace through the pure core: stock events")
+    replay.add_argument("trace", type=Path, metavar="TRACE")
+    replay.add_argument("--batch", type=int, default=1, metavar="N",
+                        help="readings per transaction; changes no byte of the result")  # fmt: skip
+    order = add("command", "look", "command", "give the running daemon a command")
+    order.add_argument(
+        "name", help="stocktake, set_mode, quantity, writeoff, adjust, void, tare, zero"
+    )
+    order.add_argument("args", nargs="*", metavar="KEY=VALUE")
+    bench = add("bench", "bench", "bench", "measure latency or throughput beside a floor")
+    bench.add_argument("what", choices=("latency", "pipeline"))
+    bench.add_argument("--seconds", type=float, default=10.0)
+    bench.add_argument("--rate", type=int, default=100, help="latency: scans per second")
+    bench.add_argument("--fsync-ms", type=float, default=0.0, dest="fsync_ms",
+                       help="latency: delay each fsync of gateway and floor by this much")  # fmt: skip
+
+
+def config_path(args: argparse.Namespace) -> Path:
+    """The configuration to use: --config, $STOCKD_CONFIG, or the usual place."""
+    return Path(args.config or os.environ.get("STOCKD_CONFIG") or DEFAULT_CONFIG)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; its exit status."""
+    args = parser().parse_args(argv)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s"
+    )
+    from gateway.problems import ConfigError
+
+    try:
+        module = import_module(f"gateway.cli.{args.module}")
+        return int(getattr(module, args.function)(args))
+    except ConfigError as error:
+        return _problems(error, args.json)
+    except UserError as error:
+        print(f"stockd: {error}", file=sys.stderr)  # noqa: T201
+        return error.status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return 130
+
+
+def _problems(error: Any, as_json: bool) -> int:
+    import msgspec
+
+    if as_json:
+        document = {"ok": False, "problems": msgspec.to_builtins(error.problems)}
+        print(msgspec.json.encode(document).decode())  # noqa: T201
+    for problem in error.problems:
+        print(problem, file=sys.stderr)  # noqa: T201
+    if not as_json:
+        count = len(error.problems)
+        print(f"{count} problem{'s' if count != 1 else ''}", file=sys.stderr)  # noqa: T201
+    return USAGE

@@ -1,0 +1,107 @@
+"""Commands on bytes and traces: decode, replay, record.
+
+Here: files in, lines out. Not here: what the bytes mean (`drivers`), what readings come to
+(`core`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from gateway.cli import DONE, USAGE, UserError, config_path
+from gateway.config import load
+from gateway.domain.reading import Body
+from gateway.domain.wire import TraceError, body_line
+
+CHUNK: Final = 65_536
+
+
+def decode(args: argparse.Namespace) -> int:
+    """`stockd decode DRIVER [FILE|-] [--option k=v]`."""
+    from gateway.registry import DriverProblems, build_options
+    from gateway.registry import load as load_driver
+
+    options: dict[str, str] = {}
+    for pair in args.option:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--option {pair}: write K=V")
+        options[key] = value
+    try:
+        driver = load_driver(args.driver)
+        decoder = driver.decoder(build_options(driver, options, strings=True))
+    except DriverProblems as error:
+        raise UserError("\n".join(error.problems)) from None
+    out = sys.stdout.buffer
+    with _source(args.file) as source:
+        for chunk in iter(lambda: source.read1(CHUNK), b""):  # type: ignore[attr-defined]
+            _put(out, decoder.feed(chunk))
+            out.flush()
+    _put(out, decoder.end())
+    out.flush()
+    return DONE
+
+
+def _source(name: str) -> BinaryIO:
+    if name == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise UserError(f"cannot read {name}: {error.strerror}") from None
+
+
+def _put(out: BinaryIO, bodies: list[Body]) -> None:
+    for body in bodies:
+        out.write(body_line(body) + b"\n")
+
+
+def replay(args: argparse.Namespace) -> int:
+    """`stockd replay TRACE`: a file, or a folder of `stockd record` with its configuration."""
+    from gateway.replay import replay as run_trace
+
+    path: Path = args.trace
+    own = path / "store.toml"
+    if path.is_dir():
+        path = path / "trace.jsonl"
+    asked = args.config or os.environ.get("STOCKD_CONFIG")
+    config = own if not asked and own.is_file() else config_path(args)
+    loaded = load(config)
+    if args.batch < 1:
+        raise UserError("--batch is at least 1")
+    out = sys.stdout.buffer
+    with _source(str(path)) as source:
+        try:
+            for body in run_trace(loaded.settings, loaded.store, _lines(source), args.batch):
+                out.write(body + b"\n")
+        except TraceError as error:
+            out.flush()
+            raise UserError(f"{path}: {error}", USAGE) from None
+    out.flush()
+    return DONE
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes]:
+    for line in source:
+        yield line.rstrip(b"\r\n")
+
+
+def record(args: argparse.Namespace) -> int:
+    """`stockd record --out DIR`: listens to the devices and books nothing."""
+    from gateway.record import record as run_record
+
+    loaded = load(config_path(args))
+    try:
+        readings = asyncio.run(run_record(loaded, args.out, args.duration))
+    except FileExistsError:
+        raise UserError(f"{args.out} holds a trace already; choose another folder") from None
+    except OSError as error:
+        raise UserError(f"cannot record in {args.out}: {error.strerror}") from None
+    print(f"{readings} readings in {args.out}", file=sys.stderr)  # noqa: T201
+    return DONE

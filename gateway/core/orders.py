@@ -1,0 +1,126 @@
+"""What staff, HQ and the ledger order: checked as a stranger's word, then booked.
+
+Here: the rules of each command's arguments (CONTRACT 6), write-offs, adjustments, voids. Not here:
+scanner modes and tares (`engine`), what scans order (`fuse`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from gateway.core.baskets import Baskets
+from gateway.core.book import Posting
+from gateway.core.counts import Counts
+from gateway.core.postings import Poster
+from gateway.core.scans import QTY_MAX_MILLI
+from gateway.domain.ids import CSET82, REASON, gtin14
+from gateway.domain.observation import Because, Ordered
+from gateway.domain.reading import Adjust, OpenEpoch, Order, Stocktake, Void, Writeoff
+from gateway.domain.stock import ADJUST, BASKET, LOST, WASTE, Kind, Opened, Ref, StockEvent
+
+Goods = Stocktake | Writeoff | Adjust
+Remove = Callable[
+    [Kind, int, str, str, str, int, str | None, Because, str | None, Ref | None], None
+]
+"""(kind, at_ns, place, target, gtin, milli, lot, because, reason, ref): goods leave the shop."""
+
+_COMMAND: Final = Because("command")
+
+
+class Orders:
+    """The commands that reach the book."""
+
+    def __init__(self, poster: Poster, baskets: Baskets, counts: Counts, remove: Remove) -> None:
+        self._poster, self._baskets, self._counts = poster, baskets, counts
+        self._remove = remove
+
+    def obey(self, ordered: Ordered) -> None:
+        """Books a command, or notes why not. Never raises, whatever the arguments."""
+        order, at_ns = ordered.order, ordered.at_ns
+        if isinstance(order, Goods):
+            self._goods(at_ns, ordered.device, order)
+        elif isinstance(order, Void):
+            self._void(at_ns, order)
+        elif isinstance(order, OpenEpoch):
+            self._poster.open_epoch(at_ns, Opened(order.baseline, order.sha256, order.why))
+
+    def _goods(self, at_ns: int, device: str, order: Goods) -> None:
+        why = self._fault(order)
+        gtin = gtin14(order.gtin)
+        if why is not None or gtin is None:
+            text = f"{_name(order)} refused: {why or f'{order.gtin} is no GTIN'}"
+            self._poster.note(at_ns, "refused", text, device)
+        elif isinstance(order, Stocktake):
+            self._counts.book(at_ns, order.location, gtin, order.lot, order.qty_milli, _COMMAND)
+        elif isinstance(order, Writeoff):
+            self._remove(
+                "writeoff", at_ns, order.location, WASTE, gtin, order.qty_milli, order.lot,
+                _COMMAND, order.reason, None,
+            )  # fmt: skip
+        else:
+            source, target, qty = ADJUST, order.location, order.qty_milli
+            if qty < 0:
+                source, target, qty = target, source, -qty
+            parts = self._poster.supply(at_ns, source, gtin, qty, order.lot)
+            self._poster.move(
+                "adjust", at_ns, source, target, gtin, parts, _COMMAND, reason=order.reason
+            )
+
+    def _fault(self, order: Goods) -> str | None:
+        """What is wrong with the arguments; None when nothing is."""
+        if not self._poster.is_physical(order.location):
+            return f"{order.location} is no place that holds goods"
+        if order.lot and not CSET82.fullmatch(order.lot):
+            return f"{order.lot!r} is no lot"
+        if abs(order.qty_milli) > QTY_MAX_MILLI:
+            return f"{order.qty_milli} is too much"
+        if isinstance(order, Stocktake):
+            return "a count is never below 0" if order.qty_milli < 0 else None
+        if not REASON.fullmatch(order.reason):
+            return f"{order.reason!r} is no reason: 1 to 32 of a-z and _"
+        if isinstance(order, Writeoff):
+            return None if order.qty_milli > 0 else "a write-off is of more than 0"
+        return None if order.qty_milli else "an adjustment of 0 changes nothing"
+
+    def _void(self, at_ns: int, order: Void) -> None:
+        original = self._poster.lookup(order.event)
+        why = None
+        if original is None:
+            why = "is no event of this store"
+        elif not any(line.d for line in original.lines) or original.kind == "void":
+            why = f"is a {original.kind} that cannot be taken back"
+        elif self._poster.is_voided(original):
+            why = "was taken back before"
+        if original is None or why is not None:
+            self._poster.note(at_ns, "void_refused", f"{order.event} {why}")
+            return
+        self._cover(at_ns, original)
+        mirror = [
+            Posting(line.loc, line.gtin, line.lot, -line.d) for line in original.lines if line.d
+        ]
+        event = self._poster.post(
+            "void",
+            at_ns,
+            mirror,
+            msgspec.structs.replace(_COMMAND, seq=original.seq),
+            corr=original.id,
+            ref=original.ref,
+        )
+        for line in event.lines:
+            if line.loc in (BASKET, LOST):
+                follow = self._baskets.mirror if line.loc == BASKET else self._baskets.mirror_lost
+                follow(at_ns, line.gtin, line.lot or "", line.d, original.seq, event.seq)
+
+    def _cover(self, at_ns: int, original: StockEvent) -> None:
+        """The mirror may take from a place what is no longer there: guard first, then void."""
+        for line in original.lines:
+            if line.d > 0 and self._poster.is_physical(line.loc):
+                held = self._poster.book.lot_balance(line.loc, line.gtin, line.lot)
+                self._poster.guard(at_ns, line.loc, line.gtin, line.lot or "", line.d - held)
+
+
+def _name(order: Order) -> str:
+    return type(order).__name__.lower()

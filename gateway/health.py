@@ -1,0 +1,61 @@
+"""What the daemon says of itself: one frozen snapshot, for `stockd status`, the console and HQ.
+
+Here: the shape of the snapshot. Not here: how it is carried (`control`), how it is printed (`cli`).
+"""
+
+from __future__ import annotations
+
+from gateway.clock import ClockView
+from gateway.domain.reading import Word
+from gateway.supervisor import DeviceHealth
+from gateway.uplink_words import UplinkStatus
+
+
+class JournalStatus(Word, frozen=True):
+    """Where the journal stands."""
+
+    path: str
+    inst: str
+    stock_seq: int
+    ops_seq: int
+    backlog: int
+    """Transactions handed over and not yet on disk."""
+
+
+class DeviceStatus(Word, frozen=True):
+    """A device and what it shows now."""
+
+    health: DeviceHealth
+    mode: str | None
+    """Scanners: what the next scan means."""
+    mass_mg: int | None
+    """Scales: the settled level; None while it moves or before the first."""
+    sigma_mg: int | None
+    moving: bool | None
+
+
+class DaemonStatus(Word, frozen=True):
+    """Everything `stockd status` shows."""
+
+    store: str
+    sw: str
+    started_ns: int
+    now_ns: int
+    clock: ClockView
+    readings_total: int
+    intake_waiting: int
+    intake_blocked_total: int
+    journal: JournalStatus
+    unsettled: int
+    """Open sales, pending steps and running counts: what the book still waits for."""
+    link: UplinkStatus | None
+    devices: tuple[DeviceStatus, ...]
+
+
+class CommandResult(Word, frozen=True):
+    """What came of a command."""
+
+    events: tuple[int, ...]
+    """Seqs it booked."""
+    notes: tuple[str, ...]
+    """Why it did not, or what people should know."""

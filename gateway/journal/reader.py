@@ -1,0 +1,180 @@
+"""Reading the journal: what the daemon looks up, and what commands print while it runs.
+
+Here: SQL that reads, on a connection opened `mode=ro`. Not here: writing (`writer`), meaning.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gateway.core.book import Balance
+from gateway.core.engine import Position, Saved
+from gateway.domain.messages import Stream
+from gateway.domain.observation import Because, Observation, read_observation
+from gateway.domain.reading import Word
+from gateway.domain.stock import StockEvent
+from gateway.domain.wire import chain_start, read_stock_body
+from gateway.journal.writer import JournalError, WholeState
+from gateway.outbox_words import Cursor
+
+_TABLE: Final[dict[Stream, str]] = {"stock": "stock_events", "ops": "ops_events"}
+
+
+class Evidence(Word, frozen=True):
+    """A stock event with what led to it."""
+
+    event: StockEvent
+    because: Because
+    observation: Observation | None
+
+
+class Reader:
+    """A read-only view of a journal. Raises JournalError when there is none."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise JournalError(f"there is no journal at {path}; start the daemon first")
+        try:
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+            )
+            self._db.execute("SELECT 1 FROM meta LIMIT 1")
+        except sqlite3.Error as error:
+            raise JournalError(f"cannot read the journal {path}: {error}") from None
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._db.close()
+
+    def meta(self, key: str) -> str | None:
+        """A fact about the journal: `inst`, `store`, `position`."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def bounds(self, stream: Stream) -> tuple[int, int]:
+        """Oldest and newest seq; (1, 0) when the stream is empty."""
+        table = _TABLE[stream]
+        low, high = self._db.execute(  # one minimum or maximum each: SQLite seeks, never scans
+            f"SELECT (SELECT min(seq) FROM {table}), (SELECT max(seq) FROM {table})"
+        ).fetchone()
+        return (1, 0) if high is None else (low, high)
+
+    def bodies(self, stream: Stream, first: int, count: int) -> list[bytes]:
+        """Canonical bodies from a seq on, at most `count`."""
+        rows = self._db.execute(
+            f"SELECT body FROM {_TABLE[stream]} WHERE seq >= ? ORDER BY seq LIMIT ?",
+            (first, count),
+        )
+        return [row[0] for row in rows]
+
+    def chain_at(self, stream: Stream, seq: int) -> bytes | None:
+        """The hash after a seq; None when it is not here any more."""
+        if seq == 0:
+            return chain_start(self.meta("inst") or "")
+        row = self._db.execute(
+            f"SELECT chain FROM {_TABLE[stream]} WHERE seq = ?",
+            (seq,),
+        ).fetchone()
+        if row is None and stream == "stock":
+            row = self._db.execute(
+                "SELECT chain FROM checkpoints WHERE next_seq = ?", (seq + 1,)
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def rows(self, stream: Stream) -> Iterator[tuple[int, bytes, bytes]]:
+        """All of a stream: seq, body, chain."""
+        yield from self._db.execute(f"SELECT seq, body, chain FROM {_TABLE[stream]} ORDER BY seq")
+
+    def cursor(self, stream: Stream) -> Cursor:
+        """How far the ledger has acknowledged, as last stored."""
+        row = self._db.execute(
+            "SELECT epoch, ack FROM cursors WHERE stream = ?", (stream,)
+        ).fetchone()
+        return Cursor(0, 0) if row is None else Cursor(*row)
+
+    def saved(self) -> Saved:
+        """The state that the engine is built from."""
+        position = self.meta("position")
+        return Saved(
+            position=Position() if position is None
+            else msgspec.json.decode(position, type=Position),
+            balances=tuple(self.balances()),
+            parts=dict(self._db.execute("SELECT key, body FROM parts ORDER BY key")),
+        )  # fmt: skip
+
+    def fold_start(self) -> tuple[Saved, bytes]:
+        """Where the record can be folded from: the last change of configuration, else its begin.
+
+        The state there, and the chain of the event before. Raises JournalError when the record
+        was pruned and no checkpoint is left.
+        """
+        changed = (self.meta("config") or " 1").split(" ")[1]
+        first = max(int(changed), self.bounds("stock")[0])
+        row = self._db.execute(
+            "SELECT next_seq, next_observation, at_ns, chain, body FROM checkpoints "
+            "WHERE next_seq >= ? ORDER BY next_seq LIMIT 1",
+            (first,),
+        ).fetchone()
+        if first == 1:
+            return Saved(), chain_start(self.meta("inst") or "")
+        if row is None:
+            raise JournalError(f"no checkpoint at or after event {first}")
+        body = msgspec.json.decode(row[4], type=WholeState)
+        balances = tuple(
+            Balance(loc=b[0], gtin=b[1], lot=b[2], uom=b[3], exp=b[4], qty_milli=b[5])  # type: ignore[arg-type]
+            for b in body.balances
+        )
+        parts = {key: bytes(raw) for key, raw in body.parts.items()}
+        return Saved(Position(row[0], row[1], row[2]), balances, parts), bytes(row[3])
+
+    def balances(self) -> Iterator[Balance]:
+        """All balances, in order of first receipt."""
+        for row in self._db.execute(
+            "SELECT loc, gtin, lot, uom, exp, qty_milli FROM balances ORDER BY rowid"
+        ):
+            yield Balance(
+                loc=row[0], gtin=row[1], lot=row[2], uom=row[3], exp=row[4], qty_milli=row[5]
+            )
+
+    def observations(self) -> Iterator[tuple[int, Observation]]:
+        """All observations, in order."""
+        for n, body in self._db.execute("SELECT n, body FROM observations ORDER BY n"):
+            yield n, read_observation(body)
+
+    def evidence(self, which: int | str) -> Evidence | None:
+        """An event by seq or id with its reasons; None when there is none."""
+        column = "seq" if isinstance(which, int) else "id"
+        row = self._db.execute(
+            f"SELECT body, at_ns, because, cause FROM stock_events WHERE {column} = ?",
+            (which,),
+        ).fetchone()
+        if row is None:
+            return None
+        event = msgspec.structs.replace(read_stock_body(row[0]), at_ns=row[1])
+        seen = self._db.execute("SELECT body FROM observations WHERE n = ?", (row[3],)).fetchone()
+        return Evidence(
+            event,
+            msgspec.json.decode(row[2], type=Because),
+            None if seen is None else read_observation(seen[0]),
+        )
+
+    def event(self, which: int | str) -> StockEvent | None:
+        """An event by seq or id (the engine's `History`)."""
+        found = self.evidence(which)
+        return None if found is None else found.event
+
+    def voided(self, event_id: str) -> bool:
+        """Whether a void of this event was booked (the engine's `History`)."""
+        row = self._db.execute(
+            "SELECT 1 FROM stock_events WHERE corr = ? AND kind = 'void'", (event_id,)
+        ).fetchone()
+        return row is not None
+
+    def data_version(self) -> int:
+        """Changes whenever another connection has committed."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
