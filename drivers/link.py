@@ -216,7 +216,7 @@ def _close_result(future: asyncio.Future[int]) -> None:
 
 
 def _open_serial(address: LinkAddress) -> int:
-    import serial  # 20 ms that a daemon without serial ports need not pay
+    import serial  # late: a daemon or command without serial ports does not pay for it
 
     stopbits = {
         "1": serial.STOPBITS_ONE,

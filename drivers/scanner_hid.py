@@ -109,6 +109,7 @@ class KeyDecoder:
         self._restart()
         self._held.clear()
         self._caps = self._dropping = False
+        self._last_us = 0
         return bodies
 
     def _event(self, record: bytes, bodies: list[Body]) -> None:

@@ -32,15 +32,15 @@ from gateway.domain.messages import (
     Stopped,
     Stream,
 )
-from gateway.domain.reading import Command, DeviceState, OpenEpoch, Order, Reading, Stocktake
-from gateway.domain.stock import VIRTUAL, Opened
+from gateway.domain.reading import Command, DeviceState, Order, Reading, Stocktake
+from gateway.domain.stock import VIRTUAL
 from gateway.endpoint import Tls, address_of
 from gateway.health import CommandResult, DaemonStatus, DeviceStatus, JournalStatus
 from gateway.intake import Intake
 from gateway.journal.journal import BACKLOG_MAX, Journal, OpsNote
 from gateway.journal.rows import Batch
+from gateway.ledger_journal import LedgerJournal
 from gateway.letters import Identity
-from gateway.outbox_words import Cursor
 from gateway.supervisor import Supervisor
 from gateway.trace import Trace
 from gateway.uplink import Uplink
@@ -68,7 +68,13 @@ def _unwatched(*_: object) -> None:
 class Daemon:
     """One store, running."""
 
-    def __init__(self, loaded: Loaded, record: Path | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        record: Path | None = None,
+        on_puback: Milestone = _unwatched,
+        on_ack: Milestone = _unwatched,
+    ) -> None:
         """Opens the journal. Raises JournalError; OSError for a folder to record in."""
         self._loaded, settings = loaded, loaded.settings
         self._loop = asyncio.get_running_loop()
@@ -86,9 +92,7 @@ class Daemon:
             for device in settings.device
         )
         self._drivers = {device.id: device.driver for device in settings.device}
-        self.on_puback: Milestone = _unwatched
-        self.on_ack: Milestone = _unwatched
-        self.uplink = self._make_uplink() if settings.ledger_link.url else None
+        self.uplink = self._make_uplink(on_puback, on_ack) if settings.ledger_link.url else None
         self.journal.listen(self._durable)
         self._control = Control(self.journal.path.parent, self.status, self.command)
         self._lazy_parts: dict[str, bytes | None] = {}
@@ -113,7 +117,7 @@ class Daemon:
         )
         return trace
 
-    def _make_uplink(self) -> Uplink:
+    def _make_uplink(self, on_puback: Milestone, on_ack: Milestone) -> Uplink:
         link = self._loaded.settings.ledger_link
         addresses = [address_of(url, link.allow_plaintext) for url in link.url]
         tls = Tls(link.ca_file, link.cert_file, link.key_file) if link.ca_file else None
@@ -121,13 +125,13 @@ class Daemon:
             Identity(self._loaded.settings.store.id, hardware_id(), self.journal.inst, __version__),
             addresses,
             tls,
-            LedgerJournal(self),
+            LedgerJournal(self.journal, self.command, self.clock),
             self.clock,
             Random(),
             self._alarm,
             self._alarm_over,
-            lambda stream, seq, at_ns: self.on_puback(stream, seq, at_ns),
-            lambda stream, seq, at_ns: self.on_ack(stream, seq, at_ns),
+            on_puback,
+            on_ack,
         )
 
     def _wake(self) -> None:
@@ -371,30 +375,6 @@ class Daemon:
 
     def _failed(self) -> bool:
         return self._end.done() and not self._end.cancelled() and self._end.exception() is not None
-
-
-class LedgerJournal:
-    """The journal as the link sees it: what is durable, and the epoch that the ledger grants."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon, self._journal = daemon, daemon.journal
-        self.inst = self._journal.inst
-        self.committed = self._journal.committed
-        self.oldest = self._journal.oldest
-        self.bodies = self._journal.bodies
-        self.chain_at = self._journal.chain_at
-        self.cursor = self._journal.cursor
-        self.keep_cursor = self._journal.keep_cursor
-
-    async def open_epoch(self, stream: Stream, epoch: int, why: str) -> None:
-        """Adopts a granted epoch: its `epoch_open` is on disk when this returns."""
-        self._journal.keep_cursor(stream, Cursor(epoch, 0))
-        if stream == "stock":
-            order = OpenEpoch(epoch, why)  # type: ignore[arg-type]
-            await self._daemon.command("ledger", order)
-            return
-        note = OpsNote(self._daemon.clock.now_ns(), "epoch_open", Opened(None, None, why))
-        await self._journal.durable(self._journal.append(None, [note], self._daemon.clock.stamp))
 
 
 def run(loaded: Loaded, record: Path | None = None) -> int:

@@ -13,7 +13,7 @@ from gateway.domain import messages
 from gateway.domain.messages import Stream
 from gateway.domain.reading import Word
 from gateway.domain.wire import Stamp
-from gateway.mqtt import Publication
+from gateway.mqtt_words import Publication
 from gateway.outbox_words import Cursor, Why
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

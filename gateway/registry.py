@@ -104,6 +104,11 @@ def _contract_problems(module: object) -> Iterable[str]:
         and options.__dataclass_params__.frozen  # type: ignore[attr-defined]
     ):
         yield "Options is no frozen dataclass"
+    else:
+        missing = dataclasses.MISSING
+        for field in dataclasses.fields(options):
+            if field.default is missing and field.default_factory is missing:
+                yield f"option {field.name} has no default"
     schemes = getattr(module, "SCHEMES", None)
     if not (isinstance(schemes, tuple) and schemes and all(isinstance(s, str) for s in schemes)):
         yield "SCHEMES is no tuple of link schemes"

@@ -22,14 +22,8 @@ from gateway.domain.messages import STREAMS, Alarm, Stream
 from gateway.domain.reading import Word
 from gateway.endpoint import Address, Tls
 from gateway.letters import Identity, Presence
-from gateway.mqtt import (
-    ConnectFailed,
-    Lost,
-    Message,
-    MqttSession,
-    Puback,
-    Publication,
-)
+from gateway.mqtt import MqttSession
+from gateway.mqtt_words import ConnectFailed, Lost, Message, Puback, Publication
 from gateway.outbox import Outbox
 from gateway.outbox_words import (
     ClearAlarm,

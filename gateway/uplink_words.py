@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol
 from gateway.domain.messages import Stream
 from gateway.domain.reading import Word
 from gateway.domain.wire import Stamp
-from gateway.mqtt import SessionTimers
+from gateway.mqtt_words import SessionTimers
 from gateway.outbox_words import Cursor, OutboxStatus, Timers
 
 _S: Final = 1_000_000_000

@@ -236,7 +236,7 @@ def _say(line: str) -> None:
 
 
 def _print_table(rows: Sequence[Row]) -> None:
-    texts = [[str(cell) for cell in row] for row in rows]
+    texts = [[_printable(str(cell)) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in texts) for column in range(len(texts[0]))]
     numeric = [all(_is_number(row[column]) for row in texts[1:]) for column in range(len(texts[0]))]
     for row in texts:
@@ -245,6 +245,11 @@ def _print_table(rows: Sequence[Row]) -> None:
             for cell, width, right in zip(row, widths, numeric, strict=True)
         ]
         _say("  ".join(cells).rstrip())
+
+
+def _printable(text: str) -> str:
+    """What a store wrote cannot steer the terminal of whoever reads it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _is_number(text: str) -> bool:

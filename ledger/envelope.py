@@ -134,9 +134,13 @@ def _read_canonical(payload: bytes) -> _Parts | None:
         values = [strict.already_canonical(body) for body in bodies]
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    if not all(isinstance(value, dict) for value in values):
+    if None in values:
         return None
-    return head, tuple(map(Sent, bodies)), [value.get("seq") for value in values if value]
+    return (
+        head,
+        tuple(map(Sent, bodies)),
+        [value.get("seq") for value in values if value is not None],
+    )
 
 
 def _read_any(payload: bytes) -> _Parts:

@@ -8,6 +8,7 @@ ignored, they are hashed all the same. Kinds of phase 2 have no lines and are ke
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from typing import Annotated, Final, Literal
 
@@ -150,6 +151,8 @@ class _Ops(_Common, gc=False):
     data: dict[str, msgspec.Raw]
 
 
+_is_gtin14: Final = functools.lru_cache(maxsize=8192)(is_gtin14)
+
 _COMMON: Final = msgspec.json.Decoder(_Common)
 _STOCK: Final = msgspec.json.Decoder(_Stock)
 _OPS: Final = msgspec.json.Decoder(_Ops)
@@ -241,7 +244,7 @@ def _lines(event: _Stock) -> tuple[Line, ...]:
 
 
 def _line(kind: str, line: _Line) -> Line:
-    if not is_gtin14(line.gtin):
+    if not _is_gtin14(line.gtin):
         raise RefusedError("bad_gtin", f"{line.gtin} is no GTIN-14")
     if line.uom not in UOMS:
         raise RefusedError("bad_uom", f"{line.uom} is none of {' '.join(UOMS)}")

@@ -45,7 +45,7 @@ OWNERS = {
     "termios": ("drivers/link.py", "drivers/sim/"),
     "iotcore": ("gateway/broker.py",),
 }  # fmt: skip
-BAD_NAMES = re.compile(r"(^|_)(manager|helper|helpers|util|utils|misc|common|tmp)(_|\.|$)", re.I)
+BAD_NAMES = re.compile(r"(^|_)(manager|helper|helpers|util|utils|common|tmp)(_|\.|$)", re.I)
 
 
 def sources() -> Iterator[tuple[str, ast.Module, str]]:
@@ -85,6 +85,11 @@ def long_functions(tree: ast.AST) -> list[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_MAX
     ]  # fmt: skip
+
+
+def reraises(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
 
 
 def test_files_and_functions_are_short() -> None:
@@ -177,7 +182,7 @@ def test_names_say_what_a_thing_is() -> None:
 def test_no_broad_except_and_no_test_branch() -> None:
     for name, tree, text in SOURCES:
         for node in ast.walk(tree):
-            if isinstance(node, ast.ExceptHandler):
+            if isinstance(node, ast.ExceptHandler) and not reraises(node):
                 caught = ast.unparse(node.type) if node.type else "everything"
                 assert caught not in ("Exception", "BaseException", "everything"), name
         assert not re.search(r"PYTEST|_TESTING|is_test|in_test\b|TODO|FIXME|XXX", text), name
@@ -207,7 +212,9 @@ def test_no_empty_or_orphaned_module() -> None:
         assert used or loaded_by_name, f"{name} is imported by nobody"
 
 
-@pytest.mark.parametrize("document", ["README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md"]
+)
 def test_documents_exist_and_name_no_machine(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     assert len(text) > 200

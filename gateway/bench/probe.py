@@ -53,27 +53,27 @@ class Moments:
 
         daemon.journal.append = decided  # type: ignore[method-assign]
         daemon.journal.listen(self._durable)
-        daemon.on_puback = self._puback
-        daemon.on_ack = self._acked
 
     def _durable(self, batches: list[Batch]) -> None:
         for batch in batches:
             for stock in batch.stock:
                 self.upto(self.durable, stock.row.seq)
 
-    def _puback(self, stream: Stream, seq: int, _: int) -> None:
+    def on_puback(self, stream: Stream, seq: int, _: int) -> None:
+        """The broker answered for events up to a seq."""
         if stream == "stock":
             self.upto(self.puback, seq)
 
-    def _acked(self, stream: Stream, seq: int, _: int) -> None:
+    def on_ack(self, stream: Stream, seq: int, _: int) -> None:
+        """The ledger committed events up to a seq."""
         if stream == "stock":
             self.upto(self.acked, seq)
 
 
 async def main(config: str) -> None:
     """Until SIGTERM; then prints the moments as JSON."""
-    daemon = Daemon(load(config))
     moments = Moments()
+    daemon = Daemon(load(config), None, moments.on_puback, moments.on_ack)
     moments.attach(daemon)
     await daemon.run()
     document = {

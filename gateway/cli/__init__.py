@@ -33,7 +33,7 @@ class UserError(Exception):
         self.status = status
 
 
-def _common(suppress: bool) -> argparse.ArgumentParser:
+def _everywhere(suppress: bool) -> argparse.ArgumentParser:
     """Options that may stand before or after the command."""
     parser = argparse.ArgumentParser(add_help=False)
     unset: Any = argparse.SUPPRESS if suppress else None
@@ -56,14 +56,14 @@ def parser() -> argparse.ArgumentParser:
     """Every command of CONTRACT section 3 that this version has."""
     top = argparse.ArgumentParser(
         prog="stockd",
-        parents=[_common(suppress=False)],
+        parents=[_everywhere(suppress=False)],
         description="The stock daemon of a store. 门店库存守护程序。",
     )
     top.add_argument("--version", action="version", version=f"stockd {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(name: str, module: str, function: str, help_: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, parents=[_common(suppress=True)], help=help_)
+        made = commands.add_parser(name, parents=[_everywhere(suppress=True)], help=help_)
         made.set_defaults(module=module, function=function)
         return made
 
@@ -124,8 +124,8 @@ def _lookers(add: Add) -> None:
     bench.add_argument("what", choices=("latency", "pipeline"))
     bench.add_argument("--seconds", type=float, default=10.0)
     bench.add_argument("--rate", type=int, default=100, help="latency: scans per second")
-    bench.add_argument("--fsync-ms", type=float, default=0.0, dest="fsync_ms",
-                       help="latency: delay each fsync of gateway and floor by this much")  # fmt: skip
+    delay = "latency: delay each fsync of gateway and floor by this much"
+    bench.add_argument("--fsync-ms", type=float, default=0.0, dest="fsync_ms", help=delay)
 
 
 def config_path(args: argparse.Namespace) -> Path:

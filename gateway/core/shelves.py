@@ -144,13 +144,14 @@ class Shelves:
             return identify(step.step_mg, step.sigma_mg, filling), True
         rows = identify(step.step_mg, step.sigma_mg, self._candidates.arriving(location))
         best = rows[0]
-        if not _explained(best):
-            # More than a hand puts down, or of what no basket holds: somebody restocks unannounced.
+        if not _explained(best) or best.units >= SESSION_OPENS_UNITS:
+            # More than a hand puts down and than baskets hold: somebody restocks unannounced.
             more = identify(step.step_mg, step.sigma_mg, filling)
-            if _explained(more[0]) and more[0].units >= SESSION_OPENS_UNITS:
+            units, gtin = more[0].units, more[0].gtin
+            beyond = units * PIECE_MILLI > self._baskets.in_basket(gtin)
+            if _explained(more[0]) and units >= SESSION_OPENS_UNITS and beyond:
                 return more, True
-        beyond = best.units * PIECE_MILLI > self._baskets.in_basket(best.gtin)
-        return rows, best.units >= SESSION_OPENS_UNITS and beyond
+        return rows, False
 
     def _undone(self, place: Place, step: WeightStep) -> bool:
         """Whether a step takes back a pending one exactly: the same thing came or went again."""

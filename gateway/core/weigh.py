@@ -18,6 +18,8 @@ from gateway.domain.reading import Word
 from gateway.domain.units import NS_PER_MS, NS_PER_S, div_half_even, sqrt_floor
 
 HOLD_NS: Final = 500 * NS_PER_MS
+CREEP_HOLD_NS: Final = 1000 * NS_PER_MS
+"""What crept comes to rest slowly too: it has when it moves less than a CUSUM allowance so long."""
 STABLE_PATIENCE_NS: Final = 1500 * NS_PER_MS
 """How long a quiet plate waits for the scale's own stable flag: an extra gate, never the only."""
 TAU_NS: Final = 20 * NS_PER_S
@@ -208,9 +210,10 @@ class Plate:
         if self._quiet_ns is None:
             self._quiet_ns, self._quiet_sum = at_ns, self._sum
         held = at_ns - self._quiet_ns
-        if held < HOLD_NS or (stable is False and held < HOLD_NS + STABLE_PATIENCE_NS):
+        hold_ns = CREEP_HOLD_NS if self._creeping else HOLD_NS
+        if held < hold_ns or (stable is False and held < hold_ns + STABLE_PATIENCE_NS):
             return None
-        if self._creeping and abs(self._sum - self._quiet_sum) > self._theta // 4 * self._n:
+        if abs(self._sum - self._quiet_sum) > self._theta // 4 * self._n:
             # Too slow for the variance, and still on its way: one removal stays one step.
             self._quiet_ns, self._quiet_sum = at_ns, self._sum
             return None

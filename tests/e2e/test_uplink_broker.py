@@ -28,7 +28,7 @@ from gateway.domain.messages import Stream
 from gateway.domain.wire import Stamp
 from gateway.endpoint import address_of
 from gateway.letters import Identity
-from gateway.mqtt import SessionTimers
+from gateway.mqtt_words import SessionTimers
 from gateway.outbox_words import Cursor, Timers
 from gateway.uplink import Uplink
 from gateway.uplink_words import LinkTimers, UplinkStatus

@@ -21,7 +21,8 @@ from gateway.domain.messages import Stream
 from gateway.domain.wire import Stamp
 from gateway.endpoint import Tls, address_of
 from gateway.letters import Identity
-from gateway.mqtt import ConnectFailed, MqttSession, Publication, SessionTimers
+from gateway.mqtt import MqttSession
+from gateway.mqtt_words import ConnectFailed, Publication, SessionTimers
 from gateway.outbox_words import Cursor, Timers
 from gateway.uplink import Uplink
 from gateway.uplink_words import LinkTimers, UplinkStatus

@@ -57,7 +57,7 @@ def decode(name: str, options: dict[str, Any], chunks: list[bytes]) -> list[Body
 
 
 @pytest.mark.parametrize("name", registry.driver_names())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_bytes_in_any_chunks_give_the_same_readings_that_survive_the_wire(
     name: str, data: st.DataObject
@@ -89,7 +89,7 @@ def test_an_endless_stream_is_held_within_bounds(name: str, unit: bytes) -> None
 
 
 @pytest.mark.parametrize("name", registry.driver_names())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_after_its_end_a_decoder_is_as_new(name: str, data: st.DataObject) -> None:
     options = data.draw(st.sampled_from(option_sets(name)))

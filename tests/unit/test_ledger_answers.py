@@ -138,7 +138,7 @@ TAMPERED = [
     ("UPDATE events SET chain = 'x' WHERE seq = 5 AND stream = 'stock'", "chain broken at seq 5"),
     ("DELETE FROM streams WHERE stream = 'ops'", "events without a stream"),
     (
-        "INSERT INTO quarantine SELECT NULL, store, stream, epoch, seq, 'number', '', body, chain, 0"
+        "INSERT INTO quarantine SELECT NULL, store, stream, epoch, seq, 'x', '', body, chain, 0"
         " FROM events WHERE seq = 4 AND stream = 'stock'",
         "seq 4 twice",
     ),

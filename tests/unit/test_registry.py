@@ -52,6 +52,18 @@ def test_a_module_that_breaks_the_contract_is_refused(monkeypatch: pytest.Monkey
         registry.load("scale_wrong")
     assert len(caught.value.problems) == 4
 
+    @dataclass(frozen=True)
+    class Options:
+        unit: int
+
+    vars(wrong).update(Options=Options, SCHEMES=("tcp",), decoder=object)
+    with pytest.raises(registry.DriverProblems) as caught:
+        registry.load("scale_wrong")
+    assert caught.value.problems == (
+        "driver scale_wrong: option unit has no default",
+        "driver scale_wrong: read is no async generator",
+    )
+
 
 def test_a_driver_that_cannot_be_imported_is_a_problem(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

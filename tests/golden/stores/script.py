@@ -65,6 +65,7 @@ class Plate:
     noise: list[tuple[int, int]] = field(default_factory=list)
     drift: list[tuple[int, int]] = field(default_factory=list)
     awake: list[tuple[int, int]] = field(default_factory=list)
+    states: list[tuple[int, bool]] = field(default_factory=list)
     base_mg: int = 20_000_000
 
     def happened(self, start: int, end: int) -> None:
@@ -96,6 +97,8 @@ class Plate:
                 state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
                 noise += (state >> 33) % 1001 - 500
             at = tick * TICK
+            if not next((up for start, up in reversed(self.states) if start <= at), True):
+                continue
             flag = next((flag for a, b, flag in self.flags if a <= at < b), None)
             body = Weight(0, None, (flag,)) if flag else Weight(self.mass_mg(at, noise), None, ())
             yield Reading(at, name, body)
@@ -142,7 +145,13 @@ class Script:
             self._say(at, args[0], Scan(text, options.get("aim"), options.get("mode")))  # type: ignore[arg-type]
         elif verb == "device":
             self._say(at, args[0], DeviceState(args[1], "script"))  # type: ignore[arg-type]
-        elif verb != "end":
+            if args[0].startswith("scale-"):
+                plate = self._plates.setdefault(args[0], Plate())
+                plate.states.append((at, args[1] == "up"))
+                plate.happened(at, at)
+        elif verb == "end":
+            self._say(at, "clock", DeviceState("up", "time goes on"))
+        else:
             self._say(at, "console", Command(self._order(verb, args, options)))
 
     def _order(self, verb: str, args: list[str], options: dict[str, str]) -> object:  # type: ignore[return]
