@@ -7,7 +7,7 @@ A driver is one module of this package, named as in `[[device]] driver = "…"`,
 * `SCHEMES`: the link schemes it can use, e.g. `("serial", "tcp")`.
 * `decoder(options) -> Decoder`: a pure object, bytes in and readings out. Total: arbitrary bytes
   never raise. Any chunking of the same bytes gives the same readings.
-* `read(link, options)`: an async iterator of the same readings from an open link, until the link
+* `read(link, options)`: an async generator of the same readings from an open link, until the link
   is lost (`DeviceLost`). It may write (polls, set-up) and wait with `link.pause`.
 
 It says what the device said: no cache, no filling, no guess, no stock. Retry, time, logging and
@@ -16,7 +16,7 @@ counting belong to the supervisor and intake. Next: `framing` (splitters), `link
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from gateway.domain.reading import Body
@@ -68,4 +68,4 @@ class Driver(Protocol):
     def decoder(options: object) -> Decoder: ...
 
     @staticmethod
-    def read(link: Link, options: object) -> AsyncIterator[Body]: ...
+    def read(link: Link, options: object) -> AsyncGenerator[Body, None]: ...

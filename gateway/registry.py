@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import pkgutil
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from importlib import import_module
 from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -64,7 +64,7 @@ class LoadedDriver:
         """A fresh decoder: bytes in, readings out."""
         return self.module.decoder(options)
 
-    def read(self, link: Link, options: Options) -> AsyncIterator[Body]:
+    def read(self, link: Link, options: Options) -> AsyncGenerator[Body, None]:
         """Readings from an open link until it is lost (DeviceLost)."""
         return self.module.read(link, options)
 

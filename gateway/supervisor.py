@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Final
 
 import msgspec
@@ -93,12 +94,13 @@ class Supervisor:
 
     async def _read(self, link: Link) -> None:
         health, sink, device = self.health, self._sink, self._device.id
-        async for body in self._driver.read(link, self._options):
-            health.readings_total += 1
-            health.last_reading_ns = self._now_ns()
-            if type(body) is Garbled:
-                self._garbled(body)
-            await sink(device, body)
+        async with aclosing(self._driver.read(link, self._options)) as readings:
+            async for body in readings:
+                health.readings_total += 1
+                health.last_reading_ns = self._now_ns()
+                if type(body) is Garbled:
+                    self._garbled(body)
+                await sink(device, body)
 
     def _garbled(self, body: Garbled) -> None:
         health = self.health

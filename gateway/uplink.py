@@ -193,7 +193,8 @@ class Uplink:
         self._connects += 1
         at_ns = self._since_ns = self._clock.now_ns()
         self._steady_ns = at_ns + self._timers.steady_ns
-        session.publish(self._state("connect"))
+        if session.room:  # lost already? `_listen` will hear it
+            session.publish(self._state("connect"))
         for outbox in self._outboxes.values():
             spread = self._rng.randint(-100, 100)
             outbox.connected(at_ns, self._timers.audit_ns * (1000 + spread) // 1000,

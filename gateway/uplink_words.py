@@ -17,7 +17,7 @@ from gateway.outbox_words import Cursor, OutboxStatus, Timers
 _S: Final = 1_000_000_000
 
 Sink = Callable[[str, Literal["warn", "page"], str], None]
-"""Takes an alarm: code, severity, text."""
+"""Takes an alarm: code, severity, text. Called within `wake`: it must not commit in the call."""
 Probe = Callable[[Stream, int, int], None]
 """Takes a stream, a seq and a moment in ns, for measurements."""
 

@@ -171,7 +171,7 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def _check_head(topic: Topic, head: _Head) -> None:
-    _check_common(topic, head.v, head.store, head.inst)
+    _check_sender(topic, head.v, head.store, head.inst)
     if head.stream != topic.stream:
         raise EnvelopeError(f"stream {head.stream!r} on a topic of {topic.stream}")
     if not re.fullmatch(HEX256, head.prev):
@@ -180,7 +180,7 @@ def _check_head(topic: Topic, head: _Head) -> None:
         raise EnvelopeError("epoch or first out of range")
 
 
-def _check_common(topic: Topic, version: str, store: str, inst: str) -> None:
+def _check_sender(topic: Topic, version: str, store: str, inst: str) -> None:
     if not _MAJOR.fullmatch(version):
         raise EnvelopeError(f"version {version!r}, this is {VERSION}")
     if store != topic.store:
@@ -192,7 +192,7 @@ def _check_common(topic: Topic, version: str, store: str, inst: str) -> None:
 def read_hello(topic: Topic, payload: bytes) -> Hello:
     """A position report. Raises EnvelopeError."""
     hello = _message(payload, Hello)
-    _check_common(topic, hello.v, hello.store, hello.inst)
+    _check_sender(topic, hello.v, hello.store, hello.inst)
     if hello.stream != topic.stream:
         raise EnvelopeError(f"stream {hello.stream!r} on a topic of {topic.stream}")
     if min(hello.epoch, hello.max, hello.min, hello.ack) < 0:
@@ -203,7 +203,7 @@ def read_hello(topic: Topic, payload: bytes) -> Hello:
 def read_state(topic: Topic, payload: bytes) -> State:
     """The presence of a store. Raises EnvelopeError."""
     state = _message(payload, State)
-    _check_common(topic, state.v, state.store, state.inst)
+    _check_sender(topic, state.v, state.store, state.inst)
     return state
 
 

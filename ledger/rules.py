@@ -81,7 +81,7 @@ _Hex64 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 _Hex256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-class _Common(msgspec.Struct, gc=False):
+class _EveryEvent(msgspec.Struct, gc=False):
     seq: int
     id: _Uuid7
     kind: str
@@ -134,7 +134,7 @@ class _Digest(msgspec.Struct, gc=False):
     sha256: _Hex256
 
 
-class _Stock(_Common, gc=False):
+class _Stock(_EveryEvent, gc=False):
     lines: list[_Line] | UnsetType = UNSET
     conf: Annotated[int, Meta(ge=0, le=1000)] | UnsetType = UNSET
     src: list[_Source] | UnsetType = UNSET
@@ -147,13 +147,13 @@ class _Stock(_Common, gc=False):
     digest: _Digest | UnsetType = UNSET
 
 
-class _Ops(_Common, gc=False):
+class _Ops(_EveryEvent, gc=False):
     data: dict[str, msgspec.Raw]
 
 
 _is_gtin14: Final = functools.lru_cache(maxsize=8192)(is_gtin14)
 
-_COMMON: Final = msgspec.json.Decoder(_Common)
+_EVERY_EVENT: Final = msgspec.json.Decoder(_EveryEvent)
 _STOCK: Final = msgspec.json.Decoder(_Stock)
 _OPS: Final = msgspec.json.Decoder(_Ops)
 _HOLD: Final = msgspec.json.Decoder(_Hold)
@@ -186,7 +186,7 @@ def _stock(body: bytes) -> Movement:
     try:
         event = _STOCK.decode(body)
     except msgspec.ValidationError:
-        kind = _COMMON.decode(body).kind
+        kind = _EVERY_EVENT.decode(body).kind
         if kind not in KNOWN:
             raise RefusedError("unknown_kind", kind) from None
         raise

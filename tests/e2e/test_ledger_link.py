@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import paho.mqtt.client as paho
 import pytest
@@ -49,6 +49,8 @@ def free_port() -> int:
 class Process:
     """A child whose output is collected line by line."""
 
+    running: ClassVar[list[Process]] = []
+
     def __init__(self, *arguments: str) -> None:
         self.child = subprocess.Popen(
             [sys.executable, "-u", "-m", *arguments],
@@ -60,6 +62,7 @@ class Process:
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._collect, daemon=True)
         self._reader.start()
+        Process.running.append(self)
 
     def _collect(self) -> None:
         assert self.child.stdout is not None
@@ -112,6 +115,14 @@ class Gateway:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+
+@pytest.fixture(autouse=True)
+def no_orphans() -> Iterator[None]:
+    """Whatever a test left running ends with it."""
+    yield
+    while Process.running:
+        Process.running.pop().end(signal.SIGKILL)
 
 
 @pytest.fixture

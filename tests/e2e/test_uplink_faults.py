@@ -34,6 +34,7 @@ QUICK = LinkTimers(
     outbox=Timers(rto_ns=100 * MS, rto_max_ns=400 * MS),
     backoff_unit_s=0.01,
     backoff_max_s=0.05,
+    steady_ns=300 * MS,
     refused_s=0.2,
     taken_over_s=0.2,
     taken_over_jitter_s=0.05,
@@ -274,6 +275,7 @@ async def test_taken_over_alarms_and_comes_back() -> None:
         await until(lambda: script.sessions == 2 and link.status.connected, "back again")
         assert link.alarms == ["duplicate_identity"]
         assert "0x8e" in link.status.last_error
+        await until(lambda: link.cleared == ["duplicate_identity"], "steady again")
 
 
 @pytest.mark.parametrize(("code", "window"), [(0x97, 8), (0x95, 16)])

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import rfc8785
@@ -53,7 +55,13 @@ STEPS = st.builds(
 
 def event(seq: int, step: Step) -> dict[str, Any]:
     mark = hashlib.sha256(f"{seq if step.poison != 'twin' else 1}".encode()).hexdigest()
-    common = {"gtin": step.gtin, "lot": None, "exp": None, "uom": "EA", "after": None}
+    common: dict[str, Any] = {
+        "gtin": step.gtin,
+        "lot": None,
+        "exp": None,
+        "uom": "EA",
+        "after": None,
+    }
     lines = [
         common | {"loc": step.source, "d": -step.d},
         common | {"loc": step.target, "d": step.d},
@@ -183,3 +191,21 @@ def test_poison_never_blocks_and_never_moves_stock(steps: list[Step]) -> None:
             sums[step.gtin, step.target] = sums.get((step.gtin, step.target), 0) + step.d
     found = {(g, loc): q for g, loc, q in books._db.execute("SELECT gtin, loc, qty FROM balances")}
     assert found == sums
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(STEPS, min_size=5, max_size=30), st.integers(1, 5))
+def test_two_consumers_of_one_database_are_correct(steps: list[Step], size: int) -> None:
+    """D11: batches dealt round-robin, each doubled, with what overlaps and what is missing."""
+    history, clean = History(steps), Books(None)
+    catch_up(clean, history, 100)
+    with TemporaryDirectory() as folder:
+        consumers = [Books(Path(folder) / "ledger.db") for _ in range(2)]
+        told(consumers[0], "hello", history.hello())
+        for number, first in enumerate(range(1, len(steps) + 1, size)):
+            for payload in (history.batch(first, first + size), history.batch(first, first + 1)):
+                told(consumers[number % 2], "batch", payload)
+        catch_up(consumers[1], history, size)
+        assert tables(consumers[0]) == tables(consumers[1]) == tables(clean)
+        for books in consumers:
+            books.close()

@@ -149,7 +149,7 @@ def told(shop: Loaded, readings: Iterable[Reading]) -> tuple[str, list[StockEven
 def test_store(case: Path) -> None:
     shop = shop_of(case)
     lines = lines_of(case, shop)
-    text, events, balances = told(shop, [wire.read_reading(line) for line in lines[1:]])
+    text, events, balances = told(shop, [wire.read_reading(line) for line in lines[1:] if line])
     expected = case / "expected.txt"
     if os.environ.get("STOCKD_REWRITE_GOLDEN"):
         expected.write_text(text, "utf-8")

@@ -54,7 +54,7 @@ def ledger(tmp_path: Path) -> Path:
     up = {"driver": "scale_sics", "reason": "opened"}
     silent = {"code": "device_silent", "sev": "warn", "text": "货架秤 silent"}
     journal = {"code": "journal_full", "sev": "page", "dev": None, "text": "disk"}
-    events = [
+    events: list[tuple[str, dict[str, Any]]] = [
         ("device_up", up | {"dev": "scale-a1"}),
         ("device_up", up | {"dev": "scale-a2"}),
         ("device_down", up | {"dev": "scale-a2", "reason": "unplugged"}),

@@ -71,7 +71,7 @@ def test_every_golden_is_read(path: Path) -> None:
         case "stock" | "ops":
             body = payload.rstrip(b"\n")
             assert strict.canonical_of(value) == body
-            assert isinstance(judge(family, Sent(body)), Movement)  # type: ignore[arg-type]
+            assert isinstance(judge(family, Sent(body)), Movement)
         case _:
             pytest.fail(f"a golden of no known message: {path.name}")
 

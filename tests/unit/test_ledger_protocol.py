@@ -16,8 +16,8 @@ import pytest
 import rfc8785
 
 from gateway.domain.messages import Ack
-from ledger.books import UNREAD_MAX, Books
-from ledger.inbox import Reply, take
+from ledger.books import Books
+from ledger.inbox import take
 from ledger.verify import verify
 
 STORE = "s0001"
@@ -25,7 +25,6 @@ INST = "5f0c6b1e9d3a4c7788e2b1a0c4d5e6f7"
 OTHER = "c0ffee5e9d3a4c7788e2b1a0c4d5e6f7"
 GTIN = "09506000134352"
 NOW = 1_780_302_532_020
-CREDIT = 2000
 
 
 class Box:
@@ -42,7 +41,14 @@ class Box:
         seq = len(self.bodies) + 1
         mark = hashlib.sha256(f"{self.inst}{self.stream}{seq}{self.salt}".encode()).hexdigest()
         ident = f"019e8246-8c67-7{mark[:3]}-8{mark[3:6]}-{mark[6:18]}"
-        common = {"seq": seq, "id": ident, "kind": kind, "ts": NOW, "tq": "sync", "te": 4}
+        common: dict[str, Any] = {
+            "seq": seq,
+            "id": ident,
+            "kind": kind,
+            "ts": NOW,
+            "tq": "sync",
+            "te": 4,
+        }
         event = common | {"mono_us": 1, "boot": "9c1f3e5a7b2d4c60"} | members
         body = rfc8785.dumps(event)
         self.bodies.append(body)
@@ -84,14 +90,10 @@ def lines(d: int, source: str = "@supplier", after: int | None = None) -> list[d
     ]
 
 
-def send(books: Books, message: tuple[str, bytes]) -> Reply:
-    return take(books, *message, NOW)
-
-
 def tell(books: Books, message: tuple[str, bytes]) -> Ack:
-    ack = send(books, message).ack
+    ack = take(books, *message, NOW).ack
     assert ack is not None
-    assert ack.credit == CREDIT
+    assert ack.credit == 2000
     assert (ack.baseline, ack.caps) == (None, ())
     return ack
 
@@ -379,111 +381,6 @@ def test_drift_is_a_finding_and_books_all_the_same(books: Books, box: Box) -> No
     assert verify(books._db).problems == ()
 
 
-def compact(payload: bytes) -> bytes:
-    """As our own gateway would send it, so that the fast path of the reader is tried."""
-    return json.dumps(json.loads(payload), separators=(",", ":")).encode()
-
-
-def bad(**changes: Any) -> Any:
-    return lambda box: box.batch(1, **changes)
-
-
-def raw(payload: bytes) -> Any:
-    return lambda box: (box.batch(1)[0], payload)
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        raw(b""),
-        raw(b"not json"),
-        raw(b"[]"),
-        raw(b"{}"),
-        raw(b'\xef\xbb\xbf{"v":"1.0"}'),
-        raw(b"\xff\xfe"),
-        raw(b"[" * 90_000),
-        bad(store="s0002"),
-        bad(stream="ops"),
-        bad(v="2.0"),
-        bad(epoch=1.0),
-        bad(extra=0.5),
-        bad(first=0),
-        bad(first=2),
-        bad(first=True),
-        bad(prev="xy"),
-        bad(inst="short"),
-        bad(ev=[]),
-        bad(ev="none"),
-        bad(ev=[1]),
-    bad(ev=[{}]),
-    lambda box: (box.batch(1)[0], compact(box.batch(1, ev=[{}])[1])),
-        bad(ev=[{"seq": True}]),
-        lambda box: box.batch(1, pad="x" * 98_304),
-        lambda box: box.batch(1, ev=[{"seq": n} for n in range(1, 102)]),
-        lambda box: (
-            box.batch(1)[0],
-            box.batch(1)[1].replace(b'"seq": 1,', b'"seq": 1, "seq": 1,'),
-        ),
-        lambda box: (box.batch(1)[0], box.batch(1)[1].replace(b'"te": 4,', b'"te": 1e999,', 1)),
-    ],
-)
-def test_unreadable_envelopes_apply_nothing(books: Books, box: Box, spoil: Any) -> None:
-    ack = tell(books, spoil(box))
-    assert (ack.st, ack.ack, ack.inst) == ("gap", 0, INST)
-    assert [(item.seq, item.code) for item in ack.rej] == [(None, "bad_envelope")]
-    found = tables(books)
-    assert found["events"] == []
-    assert [(row[3], row[4]) for row in found["quarantine"]] == [(None, "bad_envelope")]
-    assert tell(books, box.batch(1)).ack == 5
-
-
-def test_an_unreadable_message_of_nobody_is_kept_and_not_answered(books: Books) -> None:
-    for name in ("up/stock/batch", "up/ops/hello", "state"):
-        reply = send(books, (f"stockd/v1/s0009/{name}", b"?"))
-        assert reply.ack is None
-        assert reply.trouble is not None
-    assert len(tables(books)["quarantine"]) == 3
-
-
-def test_unreadable_messages_are_bounded(books: Books, box: Box) -> None:
-    for number in range(UNREAD_MAX + 20):
-        send(books, (box.batch(1)[0], b"%d" % number))
-    kept = [row[5] for row in tables(books)["quarantine"]]
-    assert len(kept) == UNREAD_MAX
-    assert "19" not in kept
-
-
-def test_messages_of_phase_two_are_passed_over(books: Books, box: Box) -> None:
-    for name in (
-        "up/stock/snap",
-        "up/cmd/result",
-        "up/diag/rq-1",
-        "up/other/batch",
-        "down/stock/ack",
-    ):
-        reply = send(books, (f"stockd/v1/{STORE}/{name}", b"{}"))
-        assert reply.ignored
-    assert tables(books)["quarantine"] == []
-
-
-def test_presence_follows_the_newest_session(books: Books) -> None:
-    def say(online: bool, sid: str) -> int:
-        state = {
-            "v": "1.0", "online": online, "store": STORE, "gw": "a4bb6d2f9c10", "inst": INST,
-            "epoch": 1, "sid": sid, "sw": "1.0.0", "config": {"wanted": 0, "applied": 0},
-            "since": NOW, "why": "connect" if online else "lost",
-        }  # fmt: skip
-        send(books, (f"stockd/v1/{STORE}/state", json.dumps(state).encode()))
-        found: int = books._db.execute("SELECT online FROM presence").fetchone()[0]
-        return found
-
-    steps = [(True, "a"), (True, "b"), (False, "a"), (False, "b"), (True, "c")]
-    assert [say(*step) for step in steps] == [1, 1, 1, 0, 1]
-
-
-# --- transactions -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("table", ["events", "quarantine", "balances", "streams", "findings"])
 def test_a_failing_database_keeps_nothing_and_says_nothing(
     books: Books, box: Box, table: str
@@ -496,20 +393,7 @@ def test_a_failing_database_keeps_nothing_and_says_nothing(
         f"CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'disk full'); END"
     )
     with pytest.raises(sqlite3.Error):
-        send(books, box.batch(1))
+        take(books, *box.batch(1), NOW)
     assert tables(books) == before
     books._db.execute("DROP TRIGGER full")
     assert tell(books, box.batch(1)).ack == 7
-
-
-def test_two_consumers_of_one_database_are_correct(tmp_path: Path) -> None:
-    one, two = Books(tmp_path / "l.db"), Books(tmp_path / "l.db")
-    box = Box()
-    tell(one, box.hello())
-    box.epoch = 1
-    for number in range(1, 21):
-        box.move()
-        first = max(1, number - number % 3)
-        tell((one, two)[number % 2], box.batch(first))
-    assert tell(two, box.hello()).ack == 20
-    assert verify(one._db).problems == ()
