@@ -142,6 +142,14 @@ class SerialScanner:
         """All of it in one write."""
         self.port.write("".join(f"{code}\r" for code in codes).encode())
 
+    def unplug(self) -> None:
+        """Pulls the plug."""
+        self.port.unplug()
+
+    def plug(self) -> None:
+        """Puts it back."""
+        self.port.plug()
+
 
 class HidScanner:
     """A scanner that types on a FIFO of kernel records: digits and Enter, 2 ms a key."""
@@ -163,6 +171,14 @@ class HidScanner:
                 records += struct.pack("<qqHHi", s, us, 1, key, value)
                 records += struct.pack("<qqHHi", s, us, 0, 0, 0)
         self.port.write(records)
+
+    def unplug(self) -> None:
+        """Pulls the plug."""
+        self.port.unplug()
+
+    def plug(self) -> None:
+        """Puts it back."""
+        self.port.plug()
 
 
 class Scale:
@@ -296,8 +312,8 @@ class Stack:
             process.kill()
             process.wait()
         self.scale.close()
-        self.till.port.unplug()
-        self.dock.port.unplug()
+        self.till.unplug()
+        self.dock.unplug()
 
     # --- questions --------------------------------------------------------------------------
 
@@ -337,14 +353,18 @@ class Stack:
         now = self.status()
         return now is not None and all(d.health.state == "up" for d in now.devices)
 
-    def settled(self) -> bool:
-        """Nothing waits for evidence, for the disk or for the ledger."""
+    def delivered(self) -> bool:
+        """Nothing waits for the disk or for the ledger."""
         now = self.status()
         return (
-            now is not None and now.link is not None and now.unsettled == 0
-            and now.journal.backlog == 0
+            now is not None and now.link is not None and now.journal.backlog == 0
             and all(s.state == "open" and s.ack == s.committed for s in now.link.streams)
         )  # fmt: skip
+
+    def settled(self) -> bool:
+        """Nor for evidence."""
+        now = self.status()
+        return now is not None and now.unsettled == 0 and self.delivered()
 
     def settle(self, deadline_s: float = DEADLINE_S) -> None:
         """Waits until every device is open and everything is settled."""

@@ -269,8 +269,8 @@ class Baskets:
         for sale in trail.open[:]:
             self._settle_known(at_ns, gtin, sale)
             if sale.qty_milli and sale.at_ns + self._open_ns <= at_ns:
-                until_ns = min(sale.at_ns, at_ns - self._age_ns)
-                while sale.qty_milli and self._prove_pending(at_ns, gtin, until_ns, sale.seq):
+                aged_ns = at_ns - self._age_ns
+                while sale.qty_milli and self._prove_pending(at_ns, gtin, aged_ns, sale.seq):
                     self._settle_known(at_ns, gtin, sale)
                 if sale.qty_milli:
                     self._prove(at_ns, gtin, sale)

@@ -16,7 +16,7 @@ import msgspec
 from gateway.core.baskets import PROVEN_CONF, Baskets, Trail
 from gateway.core.book import BrokenInvariant
 from gateway.core.counts import Count, Counts
-from gateway.core.orders import Orders
+from gateway.core.orders import Orders, Removal
 from gateway.core.postings import Poster
 from gateway.core.shelves import Place, Shelves
 from gateway.domain.observation import (
@@ -29,7 +29,7 @@ from gateway.domain.observation import (
     WeightStep,
 )
 from gateway.domain.settings import FusionSettings
-from gateway.domain.stock import BASKET, SOLD, SUPPLIER, TRANSFER, WASTE, Kind, Ref, Source
+from gateway.domain.stock import BASKET, SOLD, SUPPLIER, TRANSFER, WASTE, Ref, Source
 from gateway.domain.store import Store
 
 Part = Trail | Place | Count
@@ -195,12 +195,9 @@ class Fusion:
             self._restock(s, place)
         elif s.mode in ("writeoff", "transfer_out"):
             self._learn(s)
-            kind: Kind = "writeoff" if s.mode == "writeoff" else "transfer_out"
-            target, reason = (WASTE, "other") if kind == "writeoff" else (TRANSFER, None)
-            self._remove(
-                kind, s.at_ns, place, target, s.gtin, s.qty_milli, s.lot, Because("scan"), reason,
-                _document(s),
-            )  # fmt: skip
+            reason = "other" if s.mode == "writeoff" else None
+            removal = Removal(s.mode, place, s.gtin, s.qty_milli, s.lot, reason, _document(s))
+            self._remove(s.at_ns, removal, Because("scan"))
         else:
             self._learn(s)
             origin = {"return": SOLD, "receive": SUPPLIER, "transfer_in": TRANSFER}[s.mode]
@@ -266,36 +263,27 @@ class Fusion:
         )
         return capacity is None or self._poster.book.balance(location, gtin) < capacity
 
-    def _remove(
-        self,
-        kind: Kind,
-        at_ns: int,
-        place: str,
-        target: str,
-        gtin: str,
-        qty_milli: int,
-        lot: str | None,
-        because: Because,
-        reason: str | None,
-        ref: Ref | None,
-    ) -> None:
-        """A write-off or transfer: goods leave the shop for good, from where they lay."""
-        if place in self._weighed:
-            back = self._shelves.removal_scanned(at_ns, place, gtin, qty_milli)
+    def _remove(self, at_ns: int, r: Removal, because: Because) -> None:
+        """A write-off or transfer; where a plate saw the goods leave, that was no pick."""
+        if r.loc in self._weighed:
+            back = self._shelves.removal_scanned(at_ns, r.loc, r.gtin, r.qty_milli)
             if back:
                 self._poster.move(
                     "putback",
                     at_ns,
                     BASKET,
-                    place,
-                    gtin,
+                    r.loc,
+                    r.gtin,
                     back,
                     Because("scan_proves_removal"),
                     conf=PROVEN_CONF,
                     reason="staff_removal",
                 )
-        parts = self._poster.supply(at_ns, place, gtin, qty_milli, lot)
-        self._poster.move(kind, at_ns, place, target, gtin, parts, because, ref=ref, reason=reason)
+        parts = self._poster.supply(at_ns, r.loc, r.gtin, r.qty_milli, r.lot)
+        target = WASTE if r.kind == "writeoff" else TRANSFER
+        self._poster.move(
+            r.kind, at_ns, r.loc, target, r.gtin, parts, because, ref=r.ref, reason=r.reason
+        )
 
     def _counted_surplus(
         self, at_ns: int, location: str, gtin: str, qty_milli: int, because: Because

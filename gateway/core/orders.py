@@ -7,7 +7,7 @@ scanner modes and tares (`engine`), what scans order (`fuse`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -18,14 +18,25 @@ from gateway.core.postings import Poster
 from gateway.core.scans import QTY_MAX_MILLI
 from gateway.domain.ids import CSET82, REASON, gtin14
 from gateway.domain.observation import Because, Ordered
-from gateway.domain.reading import Adjust, OpenEpoch, Order, Stocktake, Void, Writeoff
-from gateway.domain.stock import ADJUST, BASKET, LOST, WASTE, Kind, Opened, Ref, StockEvent
+from gateway.domain.reading import Adjust, OpenEpoch, Order, Stocktake, Void, Word, Writeoff
+from gateway.domain.stock import ADJUST, BASKET, LOST, Opened, Ref, StockEvent
 
 Goods = Stocktake | Writeoff | Adjust
-Remove = Callable[
-    [Kind, int, str, str, str, int, str | None, Because, str | None, Ref | None], None
-]
-"""(kind, at_ns, place, target, gtin, milli, lot, because, reason, ref): goods leave the shop."""
+
+
+class Removal(Word, frozen=True):
+    """Goods that leave the shop for good, from where they lay."""
+
+    kind: Literal["writeoff", "transfer_out"]
+    loc: str
+    gtin: str
+    qty_milli: int
+    lot: str | None
+    reason: str | None = None
+    ref: Ref | None = None
+
+
+Remove = Callable[[int, Removal, Because], None]
 
 _COMMAND: Final = Because("command")
 
@@ -56,10 +67,10 @@ class Orders:
         elif isinstance(order, Stocktake):
             self._counts.book(at_ns, order.location, gtin, order.lot, order.qty_milli, _COMMAND)
         elif isinstance(order, Writeoff):
-            self._remove(
-                "writeoff", at_ns, order.location, WASTE, gtin, order.qty_milli, order.lot,
-                _COMMAND, order.reason, None,
-            )  # fmt: skip
+            lost = Removal(
+                "writeoff", order.location, gtin, order.qty_milli, order.lot, order.reason
+            )
+            self._remove(at_ns, lost, _COMMAND)
         else:
             source, target, qty = ADJUST, order.location, order.qty_milli
             if qty < 0:

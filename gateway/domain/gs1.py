@@ -76,8 +76,9 @@ def _plain(digits: str, aim: str | None) -> Item | NoItem:
     if len(digits) not in (8, 12, 13, 14):
         return NoItem("unknown_format", f"{len(digits)} digits are no GTIN")
     gtin = gtin14(digits)
-    if gtin is None and len(digits) == 8 and aim != "]E4":
-        gtin = gtin14(expand_upc_e(digits) or "")
+    if len(digits) == 8 and aim != "]E4" and (gtin is None or digits[0] == "0"):
+        # Where both check digits fit, 0 begins a UPC-E: as a GTIN-8 it is no trade item (1.4.5).
+        gtin = gtin14(expand_upc_e(digits) or "") or gtin
     if gtin is None:
         right = check_digit(digits[:-1])
         return NoItem("bad_check_digit", f"{digits} ends in {digits[-1]}, should be {right}")

@@ -1,12 +1,13 @@
 """Every folder of tests/golden/stores through `replay`: expected stock as a manager would read it.
 
-STOCKD_REWRITE_GOLDEN=1 rewrites `expected.txt`; the difference is reviewed, for it is the behaviour.
+STOCKD_REWRITE_GOLDEN=1 rewrites each `expected.txt`; the difference is reviewed: it is behaviour.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "stores"
 CASES = sorted(p.parent for p in GOLDEN.glob("*/expected.txt")) or [GOLDEN]
 if os.environ.get("STOCKD_REWRITE_GOLDEN"):
     CASES = sorted({p.parent for n in ("script.txt", "trace.jsonl") for p in GOLDEN.glob(f"*/{n}")})
+Balances = Mapping[tuple[str, str, str], int]
 HEAD = b'{"trace":1,"store":"s0001","config_sha256":null}'
 
 
@@ -34,8 +36,6 @@ def module(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[spec.name] = made
     spec.loader.exec_module(made)
     return made
@@ -74,6 +74,10 @@ def clock(at_ns: int, start_ns: int) -> str:
     return f"{hours:02d}:{minute:02d}:{second:02d}.{rest // 1_000_000:03d}"
 
 
+def grams(mass_mg: int) -> str:
+    return f"{(mass_mg + 500) // 1000:+d}"
+
+
 class Teller:
     """Words for what the core says, in one order of time."""
 
@@ -99,9 +103,10 @@ class Teller:
             words.append(f"{line.loc} {quantity(line.d)}{counted}")
         if event.conf is not None:
             words.append(f"| conf {event.conf}")
-        for text in (event.reason, event.corr and f"of #{self._seqs.get(event.corr)}"):
-            if text:
-                words.append(f"| {text}")
+        if event.reason is not None:
+            words.append(f"| {event.reason}")
+        if event.corr is not None:
+            words.append(f"| of #{self._seqs.get(event.corr)}")
         if event.ref is not None:
             words.append(f"| {event.ref.type} {event.ref.id}")
         words += [f"| by {source.dev}" for source in event.src]
@@ -109,21 +114,23 @@ class Teller:
 
     def others(self, outcome: Outcome) -> Iterator[str]:
         for _, seen in outcome.observations:
-            when = clock(seen.at_ns, self._start_ns)
+            head = f"  - {clock(seen.at_ns, self._start_ns)}"
             if isinstance(seen, Dropped):
                 again = " (a repeat)" if seen.duplicate_of else ""
                 text = seen.data.replace("\x1d", "<GS>")
-                yield f"  - {when} dropped      {seen.device}: {text} in {seen.mode}, {seen.reason}{again}"
+                why = f"{text} in {seen.mode}, {seen.reason}{again}"
+                yield f"{head} dropped      {seen.device}: {why}"
             elif isinstance(seen, ModeChanged):
-                yield f"  - {when} mode         {seen.device}: {seen.before} to {seen.after}, {seen.why}"
+                why = f"{seen.before} to {seen.after}, {seen.why}"
+                yield f"{head} mode         {seen.device}: {why}"
             elif isinstance(seen, WeightStep):
                 outage = ", after an outage" if seen.outage else ""
-                yield f"  - {when} step         {seen.location}: {round(seen.step_mg / 1000):+d} g{outage}"
+                yield f"{head} step         {seen.location}: {grams(seen.step_mg)} g{outage}"
         for note in outcome.notes:
             yield f"  - {clock(note.at_ns, self._start_ns)} note         {note.code}: {note.text}"
 
 
-def told(shop: Loaded, readings: Iterable[Reading]) -> tuple[str, list[StockEvent], Mapping]:
+def told(shop: Loaded, readings: Iterable[Reading]) -> tuple[str, list[StockEvent], Balances]:
     engine_past, out, events = Past(), [], []
     engine = Engine(shop.settings, shop.store, wire.ZERO_INST, engine_past)
     teller: Teller | None = None
@@ -132,8 +139,7 @@ def told(shop: Loaded, readings: Iterable[Reading]) -> tuple[str, list[StockEven
             teller = Teller(shop, reading.at_ns // 1_000_000_000 * 1_000_000_000)
         engine.receive(reading)
         outcome = engine.take()
-        moments = [(int(n < 1), text) for n, text in enumerate(teller.others(outcome))]
-        out += [text for _, text in moments]
+        out += teller.others(outcome)
         for posted in outcome.posted:
             engine_past.add(posted.event)
             events.append(posted.event)
@@ -141,7 +147,9 @@ def told(shop: Loaded, readings: Iterable[Reading]) -> tuple[str, list[StockEven
     assert teller is not None
     out.append("")
     for (loc, gtin, lot), qty in engine.balances().items():
-        out.append(f"    {loc:<10} {quantity(qty):>8} {teller.name(gtin)}{' ' + lot if lot else ''}")
+        out.append(
+            f"    {loc:<10} {quantity(qty):>8} {teller.name(gtin)}{' ' + lot if lot else ''}"
+        )
     return "\n".join(out) + "\n", events, engine.balances()
 
 

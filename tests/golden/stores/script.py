@@ -1,6 +1,6 @@
 """What happens in a shop, told in lines a store manager can read, to the readings of a trace.
 
-    12.5  scan till-1 {Jar}           text of the label; {Name} is the GTIN-13 of a product, {GS} FNC1
+    12.5  scan till-1 {Jar}           text of the label; {Name} is a product's GTIN-13, {GS} FNC1
           scan dock-1 01{Jar14}10L1 aim=]C1 mode=receive        {Name14} is the GTIN-14
     0     count a1 Jar 10 [lot=L1]     a stocktake command: ten pieces (3.25 would be kilograms)
     0     writeoff a1 Jar 1 damaged    and `adjust a1 Jar -1 other`
@@ -112,8 +112,8 @@ class Script:
         self._plates: dict[str, Plate] = {}
         self._said: list[Reading] = []
         at = START
-        for line in text.splitlines():
-            line = line.partition("#")[0].rstrip()
+        for raw in text.splitlines():
+            line = raw.partition("#")[0].rstrip()
             if not line:
                 continue
             words = line.split()
