@@ -110,7 +110,7 @@ class Daemon:
         # A trace begins with an empty book: what the journal holds is told as it was counted.
         trace.write(
             [
-                Reading(now, "console", Command(Stocktake(loc, gtin, qty, lot or None)))
+                Reading(now, "console", Command(Stocktake(loc, gtin, qty, lot)))
                 for (loc, gtin, lot), qty in self.engine.balances().items()
                 if loc not in VIRTUAL and qty > 0
             ]
@@ -175,7 +175,7 @@ class Daemon:
             parts = tuple({**self._lazy_parts, **dict(outcome.parts)}.items())
             outcome = msgspec.structs.replace(outcome, parts=parts)
             self._lazy_parts.clear()
-        return self.journal.append(outcome, ops, self.clock.stamp)
+        return self.journal.append(outcome, ops, self.clock.stamp, at_once=True)
 
     def _arm(self) -> None:
         due = self.engine.deadline()

@@ -157,16 +157,18 @@ class HidScanner:
     ENTER: Final = 28
 
     def __init__(self, path: Path) -> None:
+        self._last_us = 0
         self.port = FifoPort(path)
         self.port.plug()
 
     def scan(self, code: str) -> None:
         """One code, in one write."""
-        at_us = time.time_ns() // 1000
+        self._last_us = max(self._last_us, time.time_ns() // 1000)
         keys = [11 if digit == "0" else int(digit) + 1 for digit in code]
         records = b""
-        for n, key in enumerate([*keys, self.ENTER]):
-            s, us = divmod(at_us + 2000 * n, 1_000_000)
+        for key in (*keys, self.ENTER):
+            self._last_us += 2000
+            s, us = divmod(self._last_us, 1_000_000)
             for value in (1, 0):
                 records += struct.pack("<qqHHi", s, us, 1, key, value)
                 records += struct.pack("<qqHHi", s, us, 0, 0, 0)

@@ -45,11 +45,16 @@ class Moments:
         """Listens to a daemon."""
         append = daemon.journal.append
 
-        def decided(outcome: Outcome | None, ops: list[OpsNote],
-                    stamp: Callable[[int], Stamp]) -> Batch:  # fmt: skip
+        def decided(
+            outcome: Outcome | None,
+            ops: list[OpsNote],
+            stamp: Callable[[int], Stamp],
+            *,
+            at_once: bool = False,
+        ) -> Batch:
             if outcome is not None and outcome.posted:
                 self.upto(self.decided, outcome.posted[-1].event.seq)
-            return append(outcome, ops, stamp)
+            return append(outcome, ops, stamp, at_once=at_once)
 
         daemon.journal.append = decided  # type: ignore[method-assign]
         daemon.journal.listen(self._durable)

@@ -105,6 +105,10 @@ class Engine:
         self._number = saved.position.next_observation
         self._observations: list[tuple[int, Observation]] = []
         self._changed: dict[str, None] = {}
+        self._scanner_due: dict[str, int] = {}
+        for name in self._scanners:
+            self._scanner_changed(name)
+        self._changed.clear()
         self._due_ns: int | None = self._earliest()
 
     def _add_device(
@@ -148,9 +152,20 @@ class Engine:
         return self._due_ns
 
     def _earliest(self) -> int | None:
-        due = [scanner.deadline() for scanner in self._scanners.values()]
-        due.append(self._fusion.deadline())
-        return min((d for d in due if d is not None), default=None)
+        due = self._fusion.deadline()
+        for at_ns in self._scanner_due.values():
+            if due is None or at_ns < due:
+                due = at_ns
+        return due
+
+    def _scanner_changed(self, device: str) -> None:
+        """Its state is to be kept, and its deadline may be another."""
+        self._changed[f"scanner:{device}"] = None
+        due = self._scanners[device].deadline()
+        if due is None:
+            self._scanner_due.pop(device, None)
+        else:
+            self._scanner_due[device] = due
 
     def advance(self, at_ns: int) -> None:
         """It is now `at_ns`: fires every deadline up to it, each at its own time."""
@@ -167,12 +182,10 @@ class Engine:
         if self._fusion.deadline() == due:  # the later stage first
             self._fusion.advance(self._now_ns)
         else:
-            for device in sorted(self._scanners):
-                scanner = self._scanners[device]
-                if scanner.deadline() == due:
-                    self._changed[f"scanner:{device}"] = None
-                    self._observe(scanner.advance(self._now_ns))
-                    break
+            device = min(name for name, at_ns in self._scanner_due.items() if at_ns == due)
+            observations = self._scanners[device].advance(self._now_ns)
+            self._scanner_changed(device)
+            self._observe(observations)
         self._due_ns = self._earliest()
 
     def receive(self, reading: Reading) -> None:
@@ -193,8 +206,9 @@ class Engine:
         if type(body) is Scan:
             scanner = self._scanners.get(reading.device)
             if scanner is not None:
-                self._changed[f"scanner:{reading.device}"] = None
-                self._observe(scanner.scan(at_ns, self._ref(at_ns), body, self._products))
+                observations = scanner.scan(at_ns, self._ref(at_ns), body, self._products)
+                self._scanner_changed(reading.device)
+                self._observe(observations)
             else:
                 self._refuse(at_ns, reading.device, "is no scanner here: its scan has no effect")
         elif type(body) is DeviceState:
@@ -246,8 +260,9 @@ class Engine:
             self._refuse(at_ns, order.device, "is no scanner here")
         elif isinstance(order, Quantity):
             if 1 <= order.n <= QUANTITY_MAX:
-                self._changed[f"scanner:{order.device}"] = None
-                self._observe(scanner.set_quantity(at_ns, order))
+                observations = scanner.set_quantity(at_ns, order)
+                self._scanner_changed(order.device)
+                self._observe(observations)
             else:
                 self._refuse(at_ns, order.device, f"cannot count {order.n} at once")
         elif order.location is not None and not self._poster.is_physical(order.location):
@@ -255,8 +270,9 @@ class Engine:
         elif order.ref is not None and not 0 < len(order.ref) <= REF_MAX:
             self._refuse(at_ns, order.device, "stays: that reference has no use")
         else:
-            self._changed[f"scanner:{order.device}"] = None
-            self._observe(scanner.set_mode(at_ns, order))
+            observations = scanner.set_mode(at_ns, order)
+            self._scanner_changed(order.device)
+            self._observe(observations)
 
     def _observe(self, observations: Iterable[Observation]) -> None:
         for observation in observations:

@@ -25,8 +25,9 @@ from gateway.domain.stock import ADJUST, BASKET, LOST, Source
 from gateway.domain.store import Store
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
-JUST_ADDED_NS: Final = 5 * NS_PER_S
-"""A removal this soon after a restock takes the units back, later it is a shopper's (DECISIONS)."""
+JUST_ADDED_NS: Final = 2 * NS_PER_S
+"""A removal that begins this soon after an addition settled takes units back; a later one is a
+shopper's (DECISIONS)."""
 SESSION_OPENS_UNITS: Final = 4
 PENDING_MAX: Final = 64
 """Steps that wait at one place; the oldest beyond it is posted at once."""
@@ -218,7 +219,7 @@ class Shelves:
         location, place = step.location, self.place(step.location)
         qty -= witnesses.use(place.scanned_out, gtin, qty, at_ns)
         target = self._store.first_of("backroom", "receiving")
-        if qty and target is not None and at_ns - place.added_at_ns <= JUST_ADDED_NS:
+        if qty and target is not None and step.began_ns - place.added_at_ns <= JUST_ADDED_NS:
             back = witnesses.use(place.added, gtin, qty, at_ns)
             if back:
                 parts = self._poster.supply(at_ns, location, gtin, back, None)

@@ -19,7 +19,7 @@ from gateway.domain.observation import Because, Observation, read_observation
 from gateway.domain.reading import Word
 from gateway.domain.stock import StockEvent
 from gateway.domain.wire import chain_start, read_stock_body
-from gateway.journal.writer import JournalError, WholeState
+from gateway.journal.writer import JournalError, WholeState, position_of
 from gateway.outbox_words import Cursor
 
 _TABLE: Final[dict[Stream, str]] = {"stock": "stock_events", "ops": "ops_events"}
@@ -52,7 +52,7 @@ class Reader:
         self._db.close()
 
     def meta(self, key: str) -> str | None:
-        """A fact about the journal: `inst`, `store`, `position`."""
+        """A fact about the journal: `inst`, `store`, `config`."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -99,10 +99,8 @@ class Reader:
 
     def saved(self) -> Saved:
         """The state that the engine is built from."""
-        position = self.meta("position")
         return Saved(
-            position=Position() if position is None
-            else msgspec.json.decode(position, type=Position),
+            position=position_of(self._db),
             balances=tuple(self.balances()),
             parts=dict(self._db.execute("SELECT key, body FROM parts ORDER BY key")),
         )  # fmt: skip

@@ -8,7 +8,6 @@ from __future__ import annotations
 import msgspec
 
 from gateway.core.book import Balance
-from gateway.core.engine import Position
 from gateway.domain.messages import Stream
 from gateway.domain.observation import Because, Observation, observation_bytes
 from gateway.domain.reading import Word
@@ -56,7 +55,6 @@ class Batch(Word, frozen=True):
     balances: tuple[Balance, ...] = ()
     parts: tuple[tuple[str, bytes | None], ...] = ()
     cursors: tuple[tuple[Stream, Cursor], ...] = ()
-    position: Position | None = None
 
 
 _BECAUSE = msgspec.json.Encoder()

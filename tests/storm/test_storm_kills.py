@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SEED: Final = os.environ.get("STORM_SEED", "1")
 SETTLE_S: Final = 120.0
-PATIENCE_S: Final = 4.0
+PATIENCE_S: Final = 7.0
+"""Longer than the 5 s after which an unanswered `hello` is said again."""
 STEADY_S: Final = 1.0
 """A device that has been open this long was heard; opening a port discards what was before."""
 LATE_S: Final = 2.0

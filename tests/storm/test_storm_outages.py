@@ -75,6 +75,7 @@ class Relay:
 
     def close(self) -> None:
         """Cuts everything."""
+        self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
         for one in self._open:
             with contextlib.suppress(OSError):
@@ -144,25 +145,27 @@ def test_outages_delay_and_lose_nothing_ci(make_stack: Callable[..., Stack]) -> 
         no_broker.kill("broker")
         no_ledger.kill("ledger")
         relay.swallow()
-        before = [stack.watermark() for stack in stacks]
+        begun = [stack.newest() for stack in stacks]
         no_line.until(lambda: time.monotonic() > began_s + HOLE_S, "the hole", 2 * HOLE_S)
         assert relay.swallowed_bytes > 0
-        assert no_line.watermark() == before[2], "nothing came through"
+        assert no_line.watermark() <= begun[2] < no_line.newest(), "nothing came through"
         relay.heal()
         line = Return("line", no_line)
         no_line.until(
             lambda: line.seen() and time.monotonic() > began_s + OUTAGE_S, "the outage", SETTLE_S
         )
-        assert [no_broker.watermark(), no_ledger.watermark()] == before[:2]
-        for stack in (no_broker, no_ledger):
-            assert stack.newest() - stack.watermark() > OUTAGE_S * SCANS_PER_S // 2
+        for stack, seq in zip((no_broker, no_ledger), begun, strict=False):
+            assert stack.watermark() <= seq, "nothing came through"
+            assert stack.newest() - seq > OUTAGE_S * SCANS_PER_S // 2
         no_broker.spawn("broker")
         no_ledger.spawn("ledger")
         returns = [Return("broker", no_broker), Return("ledger", no_ledger)]
         no_line.until(lambda: sum(each.seen() for each in returns) == 2, "the rest", SETTLE_S)
+        cashiers.close()
+        for stack in stacks:
+            stack.settle()
     finally:
         cashiers.close()
+        relay.close()
     for stack in stacks:
-        stack.settle()
         assert_in_order(stack, cashiers.scans)
-    relay.close()
