@@ -8,6 +8,7 @@ start-up, which runs every day, is the recovery.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -52,6 +53,8 @@ LAZY_FLUSH_S: Final = 5
 """Watermarks and drifted levels reach the disk this long after they changed, at the latest."""
 PLATES_S: Final = 60
 CLOCK_S: Final = 10
+GC_ALLOCATIONS: Final = 20_000
+"""Objects between collections: the words hold no cycles, so there is little to find."""
 DAY_NS: Final = 86_400 * 1_000_000_000
 RESTART: Final = 75
 """Exit status of `run` that asks the caller to start again (SIGHUP with a good configuration)."""
@@ -95,7 +98,6 @@ class Daemon:
         self.uplink = self._make_uplink(on_puback, on_ack) if settings.ledger_link.url else None
         self.journal.listen(self._durable)
         self._control = Control(self.journal.path.parent, self.status, self.command)
-        self._lazy_parts: dict[str, bytes | None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._stalled = False
         self._asked: deque[asyncio.Future[tuple[Outcome, Batch | None]]] = deque()
@@ -164,17 +166,13 @@ class Daemon:
 
     def _commit(self, outcome: Outcome, ops: list[OpsNote]) -> Batch | None:
         if not (outcome.urgent or ops):
-            self._lazy_parts.update(outcome.parts)
+            self.journal.keep(outcome.parts)
             return None
         for note in outcome.notes:
             log.warning("%s", note.text)
             ops.append(
                 OpsNote(note.at_ns, "alarm", Alarm(note.code, "warn", note.device, note.text))
             )
-        if self._lazy_parts:
-            parts = tuple({**self._lazy_parts, **dict(outcome.parts)}.items())
-            outcome = msgspec.structs.replace(outcome, parts=parts)
-            self._lazy_parts.clear()
         return self.journal.append(outcome, ops, self.clock.stamp, at_once=True)
 
     def _arm(self) -> None:
@@ -274,10 +272,13 @@ class Daemon:
 
     async def run(self) -> int:
         """Until SIGTERM, SIGINT or SIGHUP. Raises what broke."""
+        gc.freeze()  # what start-up made lives as long as the process: do not look at it again
+        gc.set_threshold(GC_ALLOCATIONS, 20, 50)
         self._loop.set_exception_handler(self._broken)
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self.stop)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         self.journal.failed.add_done_callback(self._writing_failed)
         self.journal.configured(self.clock.now_ns(), self._loaded.sha256)
         self._ops("start", Started(__version__, "start"))
@@ -314,6 +315,8 @@ class Daemon:
                 log.warning("%s", problem)
             log.warning("the configuration was not reloaded; the old one stays in force")
             return
+        # From here to the handler of the next start, one more would kill: it waits in the kernel.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         self.stop(RESTART)
 
     def _broken(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
@@ -344,18 +347,13 @@ class Daemon:
                 for news in self.clock.tick():
                     self._ops("clock_step" if isinstance(news, ClockStep) else "clock_sync", news)
             if beat % PLATES_S == 0:
-                self._lazy_parts.update(self.engine.plate_parts())
+                self.journal.keep(self.engine.plate_parts())
             if beat % LAZY_FLUSH_S == 0:
-                self._flush_lazily()
+                self.journal.flush()
             if self.clock.now_ns() >= next_checkpoint_ns:
                 next_checkpoint_ns += DAY_NS
                 keep_ns = self._loaded.settings.journal.retention_days * DAY_NS
                 self.journal.checkpoint(self.clock.now_ns(), self.clock.now_ns() - keep_ns)
-
-    def _flush_lazily(self) -> None:
-        if self._lazy_parts or self.journal.unkept:
-            self.journal.append_lazy(tuple(self._lazy_parts.items()))
-            self._lazy_parts.clear()
 
     async def _close(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         await self._control.close()
@@ -366,9 +364,9 @@ class Daemon:
         await asyncio.gather(*tasks, return_exceptions=True)
         if not self.journal.failed.done() and not self._failed():
             self._turn()
-            self._lazy_parts.update(self.engine.plate_parts())
+            self.journal.keep(self.engine.plate_parts())
             self._ops("stop", Stopped("stop"))
-            self._flush_lazily()
+            self.journal.flush()
         self.journal.close()
         if self.trace is not None:
             self.trace.close()

@@ -201,9 +201,10 @@ class Demo:
             down = [d.health.id for d in now.devices if d.health.state != "up"]
             acked = now.link.streams[0].ack if now.link is not None else 0
             self._say(
-                f"{now.readings_total} readings, {now.journal.stock_seq} events, {acked} acknowledged "
-                f"by the ledger{', away: ' + ', '.join(down) if down else ''}", "status ",
-            )  # fmt: skip
+                f"{now.readings_total} readings, {now.journal.stock_seq} events, "
+                f"{acked} acknowledged by the ledger{', away: ' + ', '.join(down) if down else ''}",
+                "status ",
+            )
 
     async def _settle(self, client: Client) -> None:
         """Until nothing waits for evidence and the ledger has everything."""

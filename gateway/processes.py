@@ -49,7 +49,8 @@ class Child:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", *arguments, stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE, stderr=errors, start_new_session=True,
-                preexec_fn=_die_with_parent, limit=8 << 20, env={**os.environ, **(environment or {})},
+                preexec_fn=_die_with_parent, limit=8 << 20,
+                env={**os.environ, **(environment or {})},
             )  # fmt: skip
         return cls(name, process, log)
 

@@ -17,7 +17,7 @@ import msgspec
 from gateway.bench.machine import (
     BenchFailed,
     Machine,
-    Scanner,
+    Scanners,
     Spread,
     machine,
     permille,
@@ -48,12 +48,16 @@ kind = "till"
 [[location]]
 id = "back"
 kind = "backroom"
+"""
+_SCANNER: Final = """\
 [[device]]
-id = "scan-till"
+id = "scan-{n}"
 driver = "scanner_serial"
-link = "serial://{terminal}"
+link = "serial://{folder}/scanner-{n}"
 location = "till"
 """
+SCANNERS: Final = 10
+"""A till scans twice a second at most; ten of them make the rates of this bench."""
 
 
 class Latency(Word, frozen=True):
@@ -116,8 +120,7 @@ class _Run:
         self._folder, self._rate, self._seconds = folder, rate_hz, seconds
         self._environment = environment
         self._port = free_port()
-        self._terminal = folder / "scanner"
-        self._scanner = Scanner(self._terminal)
+        self._scanners = Scanners(*(folder / f"scanner-{n}" for n in range(SCANNERS)))
         self._children: list[Child] = []
         self._counted: list[int] = []
         """Indexes of the scans that count."""
@@ -131,9 +134,9 @@ class _Run:
     async def start(self) -> None:
         """Broker, ledger and daemon, until the link is open."""
         url = f"mqtt://127.0.0.1:{self._port}"
-        (self._folder / "store.toml").write_text(
-            _STORE.format(url=url, terminal=self._terminal), encoding="utf-8"
-        )
+        scanners = (_SCANNER.format(n=n, folder=self._folder) for n in range(SCANNERS))
+        text = _STORE.format(url=url) + "".join(scanners)
+        (self._folder / "store.toml").write_text(text, encoding="utf-8")
         (self._folder / "products.csv").write_text("gtin,name\n", encoding="utf-8")
         (self._folder / "planogram.csv").write_text("location,slot,gtin\n", encoding="utf-8")
         broker = await self._child("broker", "gateway.broker", "--port", str(self._port))
@@ -154,7 +157,7 @@ class _Run:
             now = await asyncio.to_thread(client.status)
             client.close()
             link = now.link
-            up = now.devices[0].health.state == "up"
+            up = all(device.health.state == "up" for device in now.devices)
             if up and link is not None and all(s.state == "open" for s in link.streams):
                 return
             await asyncio.sleep(0.05)
@@ -163,7 +166,7 @@ class _Run:
     async def floor(self, turn: int) -> list[int]:
         """The blocking chain, on a terminal and a database of its own."""
         terminal = self._folder / f"floor-{turn}"
-        scanner = Scanner(terminal)
+        scanner = Scanners(terminal)
         count = int(self._rate * self._seconds)
         database = self._folder / f"floor-{turn}.db"
         child = await self._child(
@@ -179,16 +182,16 @@ class _Run:
 
     async def scan(self) -> None:
         """The daemon's turn."""
-        begin = len(self._scanner.written_ns)
-        await self._scanner.scan(self._rate, self._seconds)
-        self._counted += range(begin + WARM_UP, len(self._scanner.written_ns))
+        begin = len(self._scanners.written_ns)
+        await self._scanners.scan(self._rate, self._seconds)
+        self._counted += range(begin + WARM_UP, len(self._scanners.written_ns))
         await asyncio.sleep(1.0)  # the last acknowledgements, before the floor has the machine
 
     async def stages(self) -> dict[str, list[int]]:
         """Latencies of each stage, in nanoseconds."""
         self._daemon.signal(15)
         moments: Any = msgspec.json.decode(await self._daemon.line(READY_S))
-        written = self._scanner.written_ns
+        written = self._scanners.written_ns
         if len(moments["puback"]) != len(written) + 1:  # the first event is epoch_open
             raise BenchFailed(
                 f"{len(written)} scans, {len(moments['puback']) - 1} events at the broker\n"
@@ -203,4 +206,4 @@ class _Run:
         """Ends everything."""
         for child in reversed(self._children):
             await child.end()
-        self._scanner.close()
+        self._scanners.close()

@@ -94,16 +94,19 @@ def gtin13(number: int) -> str:
     return f"{body}{check_digit(body)}"
 
 
-class Scanner:
-    """A serial scanner on a pseudo-terminal: writes codes and remembers when."""
+class Scanners:
+    """Serial scanners on pseudo-terminals: they take turns, and remember when each code left."""
 
-    def __init__(self, path: Path) -> None:
-        self._master, slave = pty.openpty()
-        tty.setraw(slave)
-        os.set_blocking(self._master, False)
-        path.unlink(missing_ok=True)
-        path.symlink_to(os.ttyname(slave))
-        self._slave = slave
+    def __init__(self, *paths: Path) -> None:
+        self._masters: list[int] = []
+        self._slaves: list[int] = []
+        for path in paths:
+            master, slave = pty.openpty()
+            tty.setraw(slave)
+            os.set_blocking(master, False)
+            path.symlink_to(os.ttyname(slave))
+            self._masters.append(master)
+            self._slaves.append(slave)
         self._number = 0
         self.written_ns: list[int] = []
 
@@ -116,9 +119,9 @@ class Scanner:
             self._number += 1
             code = gtin13(self._number).encode() + b"\r"
             self.written_ns.append(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
-            os.write(self._master, code)
+            os.write(self._masters[n % len(self._masters)], code)
 
     def close(self) -> None:
-        """Gives the terminal back."""
-        os.close(self._master)
-        os.close(self._slave)
+        """Gives the terminals back."""
+        for handle in (*self._masters, *self._slaves):
+            os.close(handle)

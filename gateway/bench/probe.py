@@ -37,13 +37,14 @@ class Moments:
         self.puback: list[int] = []
         self.acked: list[int] = []
 
-    def upto(self, stage: list[int], seq: int) -> None:
-        """All events up to a seq have reached a stage."""
-        stage.extend([now_ns()] * (seq - len(stage)))
+    def upto(self, stage: list[int], seq: int, ago_ns: int = 0) -> None:
+        """All events up to a seq have reached a stage, now or a moment ago."""
+        stage.extend([now_ns() - ago_ns] * (seq - len(stage)))
 
     def attach(self, daemon: Daemon) -> None:
         """Listens to a daemon."""
         append = daemon.journal.append
+        self._now_ns = daemon.clock.now_ns
 
         def decided(
             outcome: Outcome | None,
@@ -64,10 +65,10 @@ class Moments:
             for stock in batch.stock:
                 self.upto(self.durable, stock.row.seq)
 
-    def on_puback(self, stream: Stream, seq: int, _: int) -> None:
-        """The broker answered for events up to a seq."""
+    def on_puback(self, stream: Stream, seq: int, at_ns: int) -> None:
+        """The broker answered for events up to a seq; `at_ns` is when its answer was read."""
         if stream == "stock":
-            self.upto(self.puback, seq)
+            self.upto(self.puback, seq, self._now_ns() - at_ns)
 
     def on_ack(self, stream: Stream, seq: int, _: int) -> None:
         """The ledger committed events up to a seq."""

@@ -16,7 +16,7 @@ from gateway.core.book import Balance, Book, BrokenInvariant
 from gateway.core.fuse import Fusion
 from gateway.core.postings import History, Posted, Poster
 from gateway.core.scans import QUANTITY_MAX, Scanner, ScannerRules, ScannerState
-from gateway.core.serials import Serials
+from gateway.core.serials import Seen, Serials
 from gateway.core.weigh import Plate, PlateRules, PlateState
 from gateway.domain.observation import DeviceSeen, Note, Observation, Ordered
 from gateway.domain.reading import (
@@ -59,6 +59,10 @@ class Saved(Word, frozen=True):
 
 
 EMPTY: Final = Saved()
+
+
+FLEETING: Final = "echo:"
+"""Parts that may reach the disk seconds later: an echo comes within less than a restart takes."""
 
 
 class Outcome(Word, frozen=True):
@@ -106,6 +110,7 @@ class Engine:
         self._observations: list[tuple[int, Observation]] = []
         self._changed: dict[str, None] = {}
         self._scanner_due: dict[str, int] = {}
+        self._scanner_kept: dict[str, bytes] = {}
         for name in self._scanners:
             self._scanner_changed(name)
         self._changed.clear()
@@ -129,7 +134,9 @@ class Engine:
                 quantity_s=settings.fusion.quantity_s,
             )
             state = msgspec.json.decode(body, type=ScannerState) if body else None
-            self._scanners[device.id] = Scanner(rules, self._serials, state)
+            echoes = parts.get(f"echo:{device.id}")
+            seen = msgspec.json.decode(echoes, type=dict[str, Seen]) if echoes else None
+            self._scanners[device.id] = Scanner(rules, self._serials, state, seen)
         elif device.driver.startswith("scale_"):
             body = parts.get(f"plate:{device.id}")
             masses = [
@@ -159,8 +166,12 @@ class Engine:
         return due
 
     def _scanner_changed(self, device: str) -> None:
-        """Its state is to be kept, and its deadline may be another."""
-        self._changed[f"scanner:{device}"] = None
+        """What it remembers is to be kept, and its deadline may be another."""
+        self._changed[f"echo:{device}"] = None
+        state = msgspec.json.encode(self._scanners[device].state)
+        if self._scanner_kept.get(device) != state:
+            self._scanner_kept[device] = state
+            self._changed[f"scanner:{device}"] = None
         due = self._scanners[device].deadline()
         if due is None:
             self._scanner_due.pop(device, None)
@@ -301,10 +312,12 @@ class Engine:
 
     def _part(self, key: str) -> bytes | None:
         kind, _, name = key.partition(":")
-        part: msgspec.Struct | None
         if kind == "scanner":
-            part = self._scanners[name].state
-        elif kind == "plate":
+            return self._scanner_kept[name]
+        if kind == "echo":
+            return msgspec.json.encode(self._scanners[name].seen)
+        part: msgspec.Struct | None
+        if kind == "plate":
             part = self._plates[name].state
         elif kind == "serial":
             part = self._serials.get(name)

@@ -66,8 +66,6 @@ class ScannerState(msgspec.Struct):
     doc: str | None = None
     quantity: int | None = None
     quantity_until_ns: int | None = None
-    seen: dict[str, Seen] = {}
-    """Codes whose echoes may still come, oldest first."""
     count_from_ns: int = 0
     count_until_ns: int = 0
     """The running count: a serial is counted once in it."""
@@ -77,11 +75,17 @@ class Scanner:
     """The state machine of one scanner; `serials` is the memory that all scanners share."""
 
     def __init__(
-        self, rules: ScannerRules, serials: Serials, state: ScannerState | None = None
+        self,
+        rules: ScannerRules,
+        serials: Serials,
+        state: ScannerState | None = None,
+        seen: dict[str, Seen] | None = None,
     ) -> None:
         self._rules = rules
         self._serials = serials
         self.state = state or ScannerState(rules.mode)
+        self.seen = seen if seen is not None else {}
+        """Codes whose echoes may still come, oldest first."""
 
     def deadline(self) -> int | None:
         """When it changes by itself: idle mode or unused quantity."""
@@ -167,7 +171,7 @@ class Scanner:
     def _repeat(
         self, at_ns: int, ref: str, mode: Mode, item: gs1.Item
     ) -> tuple[DropReason, str] | None:
-        seen = self.state.seen
+        seen = self.seen
         while seen and seen[next(iter(seen))].at_ns + _LONGEST_NS <= at_ns:
             del seen[next(iter(seen))]
         key = _payload(item)
@@ -215,7 +219,6 @@ class Scanner:
             doc=doc,
             quantity=self.state.quantity,
             quantity_until_ns=self.state.quantity_until_ns,
-            seen=self.state.seen,
         )
         if mode != self._rules.mode or location is not None or doc is not None:
             self.state.mode_until_ns = at_ns + self._rules.mode_idle_s * NS_PER_S

@@ -15,14 +15,14 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.engine import Outcome, Saved
+from gateway.core.engine import FLEETING, Outcome, Saved
 from gateway.core.postings import History
 from gateway.domain.ids import event_id
 from gateway.domain.messages import STREAMS, Stream
 from gateway.domain.stock import BASKET, VIRTUAL
 from gateway.domain.wire import Stamp, chain_next, chain_start, ops_body, stock_body
 from gateway.journal.reader import Reader
-from gateway.journal.rows import Batch, EventRow, StockRow, observation_row, stock_row
+from gateway.journal.rows import PRUNED, Batch, EventRow, StockRow, observation_row, stock_row
 from gateway.journal.writer import Checkpoint, JournalError, Writer, connect, lock
 from gateway.outbox_words import Cursor
 
@@ -70,6 +70,8 @@ class Journal:
         self._heads: dict[Stream, _Head] = {s: self._head(s) for s in STREAMS}
         self._cursors: dict[Stream, Cursor] = {s: self._reader.cursor(s) for s in STREAMS}
         self._unkept: dict[Stream, Cursor] = {}
+        self._oldest: dict[Stream, int] = {}
+        self._lazy: dict[str, bytes | None] = {}
         self._tail: dict[Stream, deque[EventRow]] = {s: deque(maxlen=TAIL_EVENTS) for s in STREAMS}
         self._listeners: list[Callable[[list[Batch]], None]] = []
         self._waiting: deque[tuple[Batch, asyncio.Future[None]]] = deque()
@@ -119,10 +121,8 @@ class Journal:
             observations=tuple(observation_row(n, seen) for n, seen in outcome.observations)
             if outcome else (),
             balances=tuple(b for b in outcome.balances if b.loc not in _UNKEPT) if outcome else (),
-            parts=outcome.parts if outcome else (),
-            cursors=tuple(self._unkept.items()),
+            parts=self._urgent(outcome.parts) if outcome else (),
         )  # fmt: skip
-        self._unkept.clear()
         self.backlog += 1
         if at_once and self.backlog == 1 and self._writer.quick:
             self._writer.commit_now(batch)
@@ -131,12 +131,34 @@ class Journal:
             self._writer.put(batch)
         return batch
 
-    def append_lazy(self, parts: tuple[tuple[str, bytes | None], ...]) -> None:
-        """State that may be lost: it costs a commit of its own only where nothing else happens."""
-        batch = Batch(parts=parts, cursors=tuple(self._unkept.items()))
-        self._unkept.clear()
-        self.backlog += 1
-        self._writer.put(batch)
+    def _urgent(
+        self, parts: tuple[tuple[str, bytes | None], ...]
+    ) -> tuple[tuple[str, bytes | None], ...]:
+        """The parts that belong to this transaction; the fleeting ones are set aside."""
+        urgent = []
+        for key, body in parts:
+            if key.startswith(FLEETING):
+                self._lazy[key] = body
+            else:
+                self._lazy.pop(key, None)
+                urgent.append((key, body))
+        return tuple(urgent)
+
+    def keep(self, parts: tuple[tuple[str, bytes | None], ...]) -> None:
+        """State that may reach the disk later, or be lost: `flush` writes it."""
+        self._lazy.update(parts)
+
+    def flush(self) -> None:
+        """Writes what was kept, and the watermarks: a commit of its own every few seconds.
+
+        Riding on every event's commit they would make each of them write two more pages.
+        """
+        if self._lazy or self._unkept:
+            batch = Batch(parts=tuple(self._lazy.items()), cursors=tuple(self._unkept.items()))
+            self._lazy.clear()
+            self._unkept.clear()
+            self.backlog += 1
+            self._writer.put(batch)
 
     def _ops_row(self, note: OpsNote, stamp: Stamp) -> EventRow:
         head = self._heads["ops"]
@@ -181,6 +203,8 @@ class Journal:
 
     def _committed(self, batches: list[Batch]) -> None:
         self.backlog -= len(batches)
+        if batches[0] is PRUNED:
+            self._oldest.clear()
         for batch in batches:
             for stock in batch.stock:
                 self._durable_row(stock.row)
@@ -210,8 +234,12 @@ class Journal:
 
     def oldest(self, stream: Stream) -> int:
         """Oldest seq still here; newest + 1 when none."""
-        low, high = self._reader.bounds(stream)
-        return low if high else 1
+        if stream not in self._oldest:
+            low, high = self._reader.bounds(stream)
+            if not high:
+                return 1
+            self._oldest[stream] = low
+        return self._oldest[stream]
 
     def bodies(self, stream: Stream, first: int, count: int, max_bytes: int) -> list[bytes]:
         """Durable bodies from `first` on: at most so many, and so many bytes with their commas."""
@@ -243,14 +271,9 @@ class Journal:
         return self._cursors[stream]
 
     def keep_cursor(self, stream: Stream, cursor: Cursor) -> None:
-        """Remembers it with the next commit: losing it costs one `hello`, an fsync would more."""
+        """Remembers it until the next `flush`: losing it costs one `hello`, an fsync more."""
         self._cursors[stream] = cursor
         self._unkept[stream] = cursor
-
-    @property
-    def unkept(self) -> bool:
-        """Whether a cursor waits for a commit."""
-        return bool(self._unkept)
 
 
 def lock_after_mkdir(path: Path) -> int:

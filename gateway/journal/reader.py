@@ -25,6 +25,10 @@ from gateway.outbox_words import Cursor
 _TABLE: Final[dict[Stream, str]] = {"stock": "stock_events", "ops": "ops_events"}
 
 
+SAME_MS_MAX: Final = 10_000
+"""Events of one millisecond that a look-up by id goes through at most."""
+
+
 class Evidence(Word, frozen=True):
     """A stock event with what led to it."""
 
@@ -146,10 +150,9 @@ class Reader:
 
     def evidence(self, which: int | str) -> Evidence | None:
         """An event by seq or id with its reasons; None when there is none."""
-        column = "seq" if isinstance(which, int) else "id"
+        seq = which if isinstance(which, int) else self._seq_of(which)
         row = self._db.execute(
-            f"SELECT body, at_ns, because, cause FROM stock_events WHERE {column} = ?",
-            (which,),
+            "SELECT body, at_ns, because, cause FROM stock_events WHERE seq = ?", (seq,)
         ).fetchone()
         if row is None:
             return None
@@ -160,6 +163,26 @@ class Reader:
             msgspec.json.decode(row[2], type=Because),
             None if seen is None else read_observation(seen[0]),
         )
+
+    def _seq_of(self, event_id: str) -> int | None:
+        """An id begins with its event's millisecond, and times never decrease: halve, then look."""
+        try:
+            at_ms = int(event_id.replace("-", "")[:12], 16)
+        except ValueError:
+            return None
+        low, high = self.bounds("stock")
+        at = "SELECT at_ns / 1000000 FROM stock_events WHERE seq = ?"
+        while low < high:
+            middle = (low + high) // 2
+            if self._db.execute(at, (middle,)).fetchone()[0] < at_ms:
+                low = middle + 1
+            else:
+                high = middle
+        row = self._db.execute(
+            "SELECT seq FROM stock_events WHERE seq BETWEEN ? AND ? AND id = ?",
+            (low, low + SAME_MS_MAX, event_id),
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     def event(self, which: int | str) -> StockEvent | None:
         """An event by seq or id (the engine's `History`)."""

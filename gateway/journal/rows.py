@@ -5,6 +5,8 @@ Here: frozen rows and the hash chain of each stream. Not here: SQL (`writer`), w
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from gateway.core.book import Balance
@@ -57,7 +59,10 @@ class Batch(Word, frozen=True):
     cursors: tuple[tuple[Stream, Cursor], ...] = ()
 
 
-_BECAUSE = msgspec.json.Encoder()
+PRUNED: Final = Batch()
+"""Stands for a checkpoint that is done: old rows may be gone."""
+
+_BECAUSE: Final = msgspec.json.Encoder()
 
 
 def stock_row(

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.engine import Position
-from gateway.journal.rows import Batch
+from gateway.journal.rows import PRUNED, Batch
 
 GROUP_MAX: Final = 512
 """Batches of one transaction at most."""
@@ -105,7 +105,7 @@ def lock(path: Path) -> int:
 class Writer:
     """A thread that commits what is put to it, in order, as many at a time as are waiting.
 
-    `done(batches)` is called on the writer's thread after each commit, with an empty batch after a
+    `done(batches)` is called on the writer's thread after each commit, with PRUNED after a
     checkpoint; `failed(error)` when a commit did not succeed, after which nothing is written any
     more. The connection has one user at a time: the thread while anything put is not done, the
     caller of `commit_now` otherwise.
@@ -150,7 +150,7 @@ class Writer:
                     return
                 if isinstance(item, Checkpoint):
                     self._checkpoint(item)
-                    self._done([Batch()])
+                    self._done([PRUNED])
                 elif not self._commit(item):
                     return
         except sqlite3.Error as error:
@@ -174,7 +174,7 @@ class Writer:
         self._done(batches)
         if checkpoint is not None:
             self._checkpoint(checkpoint)
-            self._done([Batch()])
+            self._done([PRUNED])
         return not ending
 
     def _transaction(self, batches: list[Batch]) -> None:

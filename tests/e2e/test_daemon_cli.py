@@ -270,6 +270,16 @@ def test_a_good_configuration_is_taken_in_by_the_same_process(shop: Stack, code:
     sell(shop, shop.code(next(_numbers)))
 
 
+def test_impatient_reloads_do_not_kill(shop: Stack, code: str) -> None:
+    gateway = shop.processes["gateway"]
+    for n in range(40):
+        gateway.send_signal(signal.SIGHUP)
+        time.sleep(n / 1000)  # sooner and later than a start takes
+        assert gateway.poll() is None, f"reload {n} killed it"
+    shop.settle()
+    sell(shop, code)
+
+
 def test_the_end_is_clean_and_the_ledger_knows_it(shop: Stack) -> None:
     heard: list[dict[str, Any]] = []
     client = paho.Client(CallbackAPIVersion.VERSION2, "listener", protocol=paho.MQTTv5)

@@ -173,7 +173,7 @@ def test_nothing_raises(said: list[tuple[str, Body]]) -> None:
     assert run.position.at_ns == (START + len(said) - 1 if said else 0)
     for key, kept in run.parts.items():
         kind = key.partition(":")[0]
-        assert kind in ("scanner", "plate", "trail", "place", "count", "serial")
+        assert kind in ("scanner", "echo", "plate", "trail", "place", "count", "serial")
         assert msgspec.json.encode(msgspec.json.decode(kept)) == kept
     run.restart()
     assert dict(run.engine.take().parts) == {}

@@ -198,7 +198,7 @@ def test_a_flood_of_codes_is_bounded_and_loses_no_scan() -> None:
         for n in range(SEEN_MAX + 10)
     ]
     assert all(isinstance(one[0], ScanMove) for one in seen)
-    assert len(scanner.state.seen) == SEEN_MAX
+    assert len(scanner.seen) == SEEN_MAX
     again = scanner.scan(START + 10**6, "again", Scan(label(f"L{SEEN_MAX}"), "]d2"), {})
     assert isinstance(again[0], Dropped)
     assert again[0].duplicate_of == str(SEEN_MAX)

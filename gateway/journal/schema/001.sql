@@ -7,9 +7,9 @@ CREATE TABLE meta (
 -- Both streams of the ledger link; body = the canonical bytes exactly as sent, chain = hash after it.
 CREATE TABLE stock_events (
   seq     INTEGER PRIMARY KEY,
-  id      TEXT NOT NULL UNIQUE,
+  id      TEXT NOT NULL,        -- derived from inst and seq; its time leads to it (reader)
   kind    TEXT NOT NULL,
-  at_ns   INTEGER NOT NULL,
+  at_ns   INTEGER NOT NULL,     -- never decreases with seq
   body    BLOB NOT NULL,
   chain   BLOB NOT NULL,
   corr    TEXT,
@@ -20,7 +20,7 @@ CREATE UNIQUE INDEX stock_voids ON stock_events (corr) WHERE kind = 'void';
 
 CREATE TABLE ops_events (
   seq   INTEGER PRIMARY KEY,
-  id    TEXT NOT NULL UNIQUE,
+  id    TEXT NOT NULL,
   kind  TEXT NOT NULL,
   at_ns INTEGER NOT NULL,
   body  BLOB NOT NULL,
