@@ -346,9 +346,8 @@ class Daemon:
             if beat % CLOCK_S == 0:
                 for news in self.clock.tick():
                     self._ops("clock_step" if isinstance(news, ClockStep) else "clock_sync", news)
-            if beat % PLATES_S == 0:
-                self.journal.keep(self.engine.plate_parts())
             if beat % LAZY_FLUSH_S == 0:
+                self.journal.keep(self.engine.plate_parts(unseen=beat % PLATES_S != 0))
                 self.journal.flush()
             if self.clock.now_ns() >= next_checkpoint_ns:
                 next_checkpoint_ns += DAY_NS

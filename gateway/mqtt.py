@@ -9,6 +9,7 @@ arrives waits in `inbox`, so a mistake in handling it reaches the task that aske
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections import deque
@@ -27,6 +28,8 @@ from gateway.mqtt_words import ConnectFailed, Lost, Message, Puback, Publication
 
 RECEIVE_MAX: Final = 32
 PACKET_BYTES_MAX: Final = 262_144
+MID_MAX: Final = 60_000
+"""Our message ids; SUBSCRIBE, which paho numbers, is answered before the first of them."""
 _UNSUPPORTED_PROTOCOL: Final = 0x84
 _REFUSED: Final = 0x80
 _JSON_PROPERTIES: Final = b"\x01\x01\x03\x00\x10application/json"
@@ -45,9 +48,28 @@ class _Client(paho.Client):
             reconnect_on_failure=False,
         )
         self._opened = opened
+        self.on_puback: Callable[[int, int], None] = lambda mid, code: None
 
     def _create_socket(self) -> Any:
         return self._opened
+
+    def send_publish(self, head: int, packet: bytes, mid: int) -> None:
+        """A finished PUBLISH on its way: paho's own would cost the shop's fastest path 30 us.
+
+        What the socket does not take at once goes to paho's queue, which writes bytes in order.
+        """
+        sent = 0
+        if not self.want_write():
+            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                sent = self._opened.send(packet)
+        if sent < len(packet):
+            self._packet_queue(head, packet[sent:], mid, 1)
+
+    def _handle_pubackcomp(self, cmd: Any) -> Any:
+        packet = self._in_packet["packet"]
+        if cmd == "PUBACK" and len(packet) >= 2:
+            self.on_puback(int.from_bytes(packet[:2], "big"), packet[2] if len(packet) > 2 else 0)
+        return paho.MQTT_ERR_SUCCESS
 
 
 class MqttSession:
@@ -67,6 +89,7 @@ class MqttSession:
         self._writing = False
         self._owed: dict[int, int] = {}  # message id to when it left, oldest first
         self._window = RECEIVE_MAX
+        self._mid = 0
         self._lost: Lost | None = None
         self.packet_max = PACKET_BYTES_MAX
         """Bytes of the largest packet the server takes."""
@@ -154,7 +177,7 @@ class MqttSession:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
+        client.on_puback = self._on_puback
         client.on_message = self._on_message
         # Before paho closes it: a loop that still knows a dead descriptor fails on its next owner.
         client.on_socket_close = lambda *_: self._unregister()
@@ -197,13 +220,15 @@ class MqttSession:
         if self._client is None or self.room <= 0:
             raise RuntimeError("published without room")
         at_ns = self._now_ns()
-        info = self._client.publish(
-            publication.topic, publication.payload, 1, publication.retain,
-            _Packed(publication),
-        )  # fmt: skip
-        self._owed[info.mid] = at_ns
-        self._write()
-        return info.mid
+        mid = self._mid = self._mid % MID_MAX + 1
+        head = 0x32 | publication.retain
+        body = _string(publication.topic) + mid.to_bytes(2, "big")
+        body += _Packed(publication).pack() + publication.payload
+        self._owed[mid] = at_ns
+        self._client.send_publish(head, bytes((head,)) + _length(len(body)) + body, mid)
+        if self._client.want_write():
+            self._write()
+        return mid
 
     def disconnect(self) -> None:
         """DISCONNECT 0x00, the clean end; the Will is not sent. Never raises."""
@@ -290,13 +315,11 @@ class MqttSession:
         else:
             self._suback.set_result(None)
 
-    def _on_publish(
-        self, _client: Any, _user: Any, mid: int, reason: ReasonCode, _properties: Any
-    ) -> None:
+    def _on_puback(self, mid: int, code: int) -> None:
         sent_ns = self._owed.pop(mid, None)
         if sent_ns is not None:
             at_ns = self._now_ns()
-            self._hear(Puback(mid, reason.value, at_ns, at_ns - sent_ns))
+            self._hear(Puback(mid, code, at_ns, at_ns - sent_ns))
 
     def _on_message(self, _client: Any, _user: Any, message: paho.MQTTMessage) -> None:
         self._hear(Message(message.topic, bytes(message.payload)))

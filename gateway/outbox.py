@@ -77,6 +77,7 @@ class Outbox:
         self._rto_at: int | None = None
         self._hello_at: int | None = None
         self._audit_ns = self._active_ns = self._answer_from_ns = 0
+        self._nudged = False
         self._gap: tuple[int, int] | None = None  # position and time of the last rewind by a gap
         self._notes: deque[OpenEpoch | Alarm | ClearAlarm] = deque()
         self._alarms: dict[str, None] = {}  # raised and not cleared, in order
@@ -161,6 +162,7 @@ class Outbox:
         """A new session is subscribed; `audit_ns` = 900 s ± 10 %, `packet_max` the broker's."""
         self.disconnected()
         self._phase, self._hello_due = "opening", "connect"
+        self._nudged = False
         self._audit_ns, self._active_ns, self._answer_from_ns = audit_ns, at_ns, at_ns
         self._pace.begin(packet_max)
 
@@ -313,9 +315,11 @@ class Outbox:
         elif (
             self._phase == "opening"
             and self._asked_ns is not None
-            and at_ns - self._asked_ns >= self._timers.rto_ns
+            and (not self._nudged or at_ns - self._asked_ns >= self._timers.rto_ns)
         ):
-            # A ledger that has just started says ok unasked: no reason to wait a grown RTO.
+            # A ledger that has just come says ok unasked, and our hello may have met nobody: ask
+            # again, once at once and then once per RTO, for old acks may be on their way too.
+            self._nudged = True
             self._hello_due = "timeout"
 
     def _hear_gap(self, ack: Ack, at_ns: int) -> None:

@@ -41,7 +41,7 @@ MAY_READ_TIME = {
 OWNERS = {
     "sqlite3": ("gateway/journal/", "ledger/books.py", "ledger/fleet.py", "ledger/verify.py",
                 "ledger/cli.py", "gateway/bench/"),
-    "paho": ("gateway/mqtt.py", "ledger/link.py"),
+    "paho": ("gateway/mqtt.py", "ledger/link.py", "gateway/bench/floor.py"),
     "serial": ("drivers/link.py",),
     "termios": ("drivers/link.py", "drivers/sim/"),
     "iotcore": ("gateway/broker.py",),

@@ -69,12 +69,17 @@ class Latency(Word, frozen=True):
     fsync_delay_ms: float
     broker: str
     floor_to_puback: Spread
+    """One blocking thread: pty read, fsynced commit, publish and PUBACK through paho."""
+    bare_floor_to_puback: Spread
+    """The same with MQTT bytes written by hand on a bare socket."""
     to_decision: Spread
     to_durable: Spread
     to_puback: Spread
     to_ledger_ack: Spread
     puback_p50_permille_of_floor: int
     puback_p99_permille_of_floor: int
+    puback_p50_permille_of_bare_floor: int
+    puback_p99_permille_of_bare_floor: int
 
 
 async def latency(
@@ -82,19 +87,21 @@ async def latency(
 ) -> Latency:
     """Runs it. Raises BenchFailed, ChildFailed."""
     with tempfile.TemporaryDirectory(prefix="stockd-bench-") as name:
-        run = _Run(Path(name), rate_hz, seconds / (2 * ROUNDS), slow_fsync(Path(name), fsync_ms))
+        run = _Run(Path(name), rate_hz, seconds / (3 * ROUNDS), slow_fsync(Path(name), fsync_ms))
         try:
             await run.start()
-            floors: list[int] = []
+            floors: dict[str, list[int]] = {"client": [], "bare": []}
             for n in range(ROUNDS):
-                say(f"round {n + 1} of {ROUNDS}: the floor")
-                floors += await run.floor(n)
+                for how, samples in floors.items():
+                    say(f"round {n + 1} of {ROUNDS}: the floor ({how})")
+                    samples.extend(await run.floor(how, n))
                 say(f"round {n + 1} of {ROUNDS}: stockd")
                 await run.scan()
             stages = await run.stages()
         finally:
             await run.end()
-    floor, puback = spread(floors), spread(stages["puback"])
+    floor, bare = spread(floors["client"]), spread(floors["bare"])
+    puback = spread(stages["puback"])
     return Latency(
         machine=machine(),
         rate_hz=rate_hz,
@@ -102,12 +109,15 @@ async def latency(
         fsync_delay_ms=fsync_ms,
         broker="embedded (rumqttd)",
         floor_to_puback=floor,
+        bare_floor_to_puback=bare,
         to_decision=spread(stages["decided"]),
         to_durable=spread(stages["durable"]),
         to_puback=puback,
         to_ledger_ack=spread(stages["acked"]),
         puback_p50_permille_of_floor=permille(puback.p50_us, floor.p50_us),
         puback_p99_permille_of_floor=permille(puback.p99_us, floor.p99_us),
+        puback_p50_permille_of_bare_floor=permille(puback.p50_us, bare.p50_us),
+        puback_p99_permille_of_bare_floor=permille(puback.p99_us, bare.p99_us),
     )
 
 
@@ -163,14 +173,15 @@ class _Run:
             await asyncio.sleep(0.05)
         raise BenchFailed(f"the link did not open\n{self._daemon.said()}")
 
-    async def floor(self, turn: int) -> list[int]:
+    async def floor(self, how: str, turn: int) -> list[int]:
         """The blocking chain, on a terminal and a database of its own."""
-        terminal = self._folder / f"floor-{turn}"
+        name = f"floor-{how}-{turn}"
+        terminal = self._folder / name
         scanner = Scanners(terminal)
         count = int(self._rate * self._seconds)
-        database = self._folder / f"floor-{turn}.db"
+        database = self._folder / f"{name}.db"
         child = await self._child(
-            f"floor-{turn}", "gateway.bench.floor", str(terminal), str(database), str(self._port),
+            name, "gateway.bench.floor", how, str(terminal), str(database), str(self._port),
             str(count), slow=True,
         )  # fmt: skip
         await child.line(READY_S)

@@ -54,6 +54,7 @@ def _latency(r: Latency) -> None:
     _say(f"{r.rate_hz} scans/s, {r.seconds:g} s, fsync +{r.fsync_delay_ms:g} ms, {r.broker}")
     _say(f"{'device byte to':<20}{'p50 us':>9}{'p99 us':>9}{'p99.9 us':>10}{'samples':>9}")
     rows: tuple[tuple[str, Spread], ...] = (
+        ("bare floor: PUBACK", r.bare_floor_to_puback),
         ("floor: PUBACK", r.floor_to_puback),
         ("decision", r.to_decision),
         ("durable", r.to_durable),
@@ -64,6 +65,9 @@ def _latency(r: Latency) -> None:
         _say(f"{name:<20}{s.p50_us:>9}{s.p99_us:>9}{s.p999_us:>10}{s.samples:>9}")
     p50, p99 = r.puback_p50_permille_of_floor / 1000, r.puback_p99_permille_of_floor / 1000
     _say(f"PUBACK against the floor: p50 {p50:.2f}x, p99 {p99:.2f}x")
+    p50 = r.puback_p50_permille_of_bare_floor / 1000
+    p99 = r.puback_p99_permille_of_bare_floor / 1000
+    _say(f"PUBACK against the bare floor: p50 {p50:.2f}x, p99 {p99:.2f}x")
 
 
 def _pipeline(r: Pipeline) -> None:

@@ -111,6 +111,7 @@ class Engine:
         self._changed: dict[str, None] = {}
         self._scanner_due: dict[str, int] = {}
         self._scanner_kept: dict[str, bytes] = {}
+        self._levels_told: dict[str, None] = {}
         for name in self._scanners:
             self._scanner_changed(name)
         self._changed.clear()
@@ -325,9 +326,18 @@ class Engine:
             part = self._fusion.part(key)
         return None if part is None else msgspec.json.encode(part)
 
-    def plate_parts(self) -> tuple[tuple[str, bytes | None], ...]:
-        """Levels of all plates, to be kept now and then: drift moves them without an event."""
-        return tuple((f"plate:{name}", self._part(f"plate:{name}")) for name in self._plates)
+    def plate_parts(self, *, unseen: bool = False) -> tuple[tuple[str, bytes | None], ...]:
+        """Levels of the plates that have settled: drift moves them without an event.
+
+        With `unseen` only those never asked for before: a first level must not wait.
+        """
+        names = [
+            name
+            for name, plate in self._plates.items()
+            if plate.state is not None and not (unseen and name in self._levels_told)
+        ]
+        self._levels_told.update(dict.fromkeys(names))
+        return tuple((f"plate:{name}", self._part(f"plate:{name}")) for name in names)
 
     def plate(self, device: str) -> Plate | None:
         """The detector of a scale, for the status view."""

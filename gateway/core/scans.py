@@ -84,6 +84,8 @@ class Scanner:
         self._rules = rules
         self._serials = serials
         self.state = state or ScannerState(rules.mode)
+        if self.state.mode_until_ns is None:
+            self.state.mode = rules.mode  # its own mode, whatever the configuration called it then
         self.seen = seen if seen is not None else {}
         """Codes whose echoes may still come, oldest first."""
 

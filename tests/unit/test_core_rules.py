@@ -12,7 +12,7 @@ import pytest
 from gateway.core.book import Balance, Book, BrokenInvariant, Posting
 from gateway.core.engine import Engine
 from gateway.core.postings import RECENT_EVENTS
-from gateway.core.scans import SEEN_MAX, Scanner, ScannerRules
+from gateway.core.scans import SEEN_MAX, Scanner, ScannerRules, ScannerState
 from gateway.core.serials import MEMORY_NS, SERIALS_MAX, Serials
 from gateway.core.weigh import Plate, PlateRules
 from gateway.domain import wire
@@ -228,3 +228,10 @@ def test_a_scale_silent_for_an_hour_does_not_overshoot() -> None:
     state = plate.state
     assert state is not None
     assert 9_000_000 <= state.baseline_mg <= 9_001_000
+
+
+def test_a_scanner_takes_the_mode_of_its_new_configuration() -> None:
+    rules = ScannerRules(device="s", location=None, mode="return")
+    assert Scanner(rules, Serials(), ScannerState("receive")).state.mode == "return"
+    told = ScannerState("receive", mode_until_ns=5)
+    assert Scanner(rules, Serials(), told).state.mode == "receive", "a person said so"
