@@ -7,8 +7,9 @@ DURATION ?=
 SEED   ?= 1
 LEVEL  ?= quiet
 
-CHECK = $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("stockd needs Python 3.11 or newer; try: make PYTHON=python3.11")' && \
-  $(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python lacks venv; try: apt-get install python3-venv"; exit 1; }
+OLD_ENOUGH = import sys; sys.version_info >= (3, 11) or sys.exit("stockd needs Python 3.11 or newer; try: make PYTHON=python3.11")
+CHECK = $(PYTHON) -c '$(OLD_ENOUGH)' || exit 1; \
+  $(PYTHON) -c 'import ensurepip' || { echo "Python lacks venv; try: apt-get install python3-venv"; exit 1; }
 
 .PHONY: demo test check bench storm clean system
 
