@@ -1,4 +1,4 @@
-"""The house rules that a machine can hold (HOUSE.md section 6); each is shown to catch a violation."""
+"""The house rules that a machine can hold (HOUSE.md section 6), and proof that they catch."""
 
 from __future__ import annotations
 
