@@ -72,7 +72,8 @@ def test_commands_run(page: str, command: str, shop: Path) -> None:
     module = "ledger.cli" if words[0] == "stockd-ledger" else "gateway.cli"
     done = subprocess.run(
         [sys.executable, "-m", module, *words[1:]], cwd=shop, capture_output=True, text=True,
-        check=False, input="", timeout=60, env={**os.environ, "STOCKD_CONFIG": str(shop / "store.toml")},
+        check=False, input="", timeout=60,
+        env={**os.environ, "STOCKD_CONFIG": str(shop / "store.toml")},
     )  # fmt: skip
     expected = 3 if command.startswith(NEEDS_DAEMON) else 0
     assert done.returncode == expected, f"{page}: {command}\n{done.stderr}"
