@@ -100,7 +100,7 @@ class Daemon:
         self._control = Control(self.journal.path.parent, self.status, self.command)
         self._timer: asyncio.TimerHandle | None = None
         self._stalled = False
-        self._asked: deque[asyncio.Future[tuple[Outcome, Batch | None]]] = deque()
+        self._asked: deque[asyncio.Future[Outcome]] = deque()
         self._started_ns = self.clock.now_ns()
         self._end: asyncio.Future[int] = self._loop.create_future()
 
@@ -156,7 +156,10 @@ class Daemon:
                 ops = []
                 self.engine.receive(reading)
                 outcome = self.engine.take()
-                self._asked.popleft().set_result((outcome, self._commit(outcome, [])))
+                self._commit(outcome, [])
+                asked = self._asked.popleft()
+                if not asked.done():  # who asked has gone: done it is all the same
+                    asked.set_result(outcome)
                 continue
             self.engine.receive(reading)
             if type(reading.body) is DeviceState:
@@ -164,16 +167,17 @@ class Daemon:
         self._commit(self.engine.take(), ops)
         self._arm()
 
-    def _commit(self, outcome: Outcome, ops: list[OpsNote]) -> Batch | None:
-        if not (outcome.urgent or ops):
-            self.journal.keep(outcome.parts)
-            return None
+    def _commit(self, outcome: Outcome, ops: list[OpsNote]) -> None:
         for note in outcome.notes:
             log.warning("%s", note.text)
-            ops.append(
-                OpsNote(note.at_ns, "alarm", Alarm(note.code, "warn", note.device, note.text))
-            )
-        return self.journal.append(outcome, ops, self.clock.stamp, at_once=True)
+        if not (outcome.urgent or ops):
+            self.journal.keep(outcome.parts)
+            return
+        ops += [
+            OpsNote(note.at_ns, "alarm", Alarm(note.code, "warn", note.device, note.text))
+            for note in outcome.notes
+        ]
+        self.journal.append(outcome, ops, self.clock.stamp, at_once=True)
 
     def _arm(self) -> None:
         due = self.engine.deadline()
@@ -206,10 +210,8 @@ class Daemon:
         kind = "device_up" if body.state == "up" else "device_down"
         return OpsNote(at_ns, kind, DeviceChanged(device, self._drivers[device], body.reason))
 
-    def _ops(self, kind: str, data: msgspec.Struct) -> Batch:
-        return self.journal.append(
-            None, [OpsNote(self.clock.now_ns(), kind, data)], self.clock.stamp
-        )
+    def _ops(self, kind: str, data: msgspec.Struct) -> None:
+        self.journal.append(None, [OpsNote(self.clock.now_ns(), kind, data)], self.clock.stamp)
 
     def _alarm(self, code: str, sev: Literal["warn", "page"], text: str) -> None:
         """The link has something for people."""
@@ -223,12 +225,11 @@ class Daemon:
 
     async def command(self, device: str, order: Order) -> CommandResult:
         """Gives the core a command in its place in the order; returns once it is on disk."""
-        asked: asyncio.Future[tuple[Outcome, Batch | None]] = self._loop.create_future()
+        asked: asyncio.Future[Outcome] = self._loop.create_future()
         self._asked.append(asked)
         self.intake.put_now(device, Command(order))
-        outcome, batch = await asked
-        if batch is not None:
-            await self.journal.durable(batch)
+        outcome = await asked
+        await self.journal.durable()
         return CommandResult(
             tuple(posted.event.seq for posted in outcome.posted),
             tuple(note.text for note in outcome.notes),
@@ -245,6 +246,8 @@ class Daemon:
             readings_total=self.intake.taken_total,
             intake_waiting=len(self.intake),
             intake_blocked_total=self.intake.blocked_total,
+            control_refused_total=self._control.refused_total,
+            trace_dropped_total=0 if self.trace is None else self.trace.dropped_total,
             journal=JournalStatus(
                 path=str(self.journal.path),
                 inst=self.journal.inst,
@@ -308,6 +311,9 @@ class Daemon:
         from gateway.config import load
         from gateway.problems import ConfigError
 
+        if self.trace is not None:
+            log.warning("not reloaded: a recording has one configuration; stop and start instead")
+            return
         try:
             load(self._loaded.path)
         except ConfigError as error:
@@ -337,7 +343,8 @@ class Daemon:
     async def _keep(self) -> None:
         """Housekeeping: what may wait a second, or a day."""
         beat = 0
-        next_checkpoint_ns = self.clock.now_ns() + DAY_NS
+        # From the last one, not from this start: a shop may switch its machine off every night.
+        next_checkpoint_ns = self.journal.checkpointed_ns() + DAY_NS
         while True:
             await asyncio.sleep(TICK_S)
             beat += 1
@@ -349,10 +356,10 @@ class Daemon:
             if beat % LAZY_FLUSH_S == 0:
                 self.journal.keep(self.engine.plate_parts(unseen=beat % PLATES_S != 0))
                 self.journal.flush()
-            if self.clock.now_ns() >= next_checkpoint_ns:
-                next_checkpoint_ns += DAY_NS
+            if (now_ns := self.clock.now_ns()) >= next_checkpoint_ns:
+                next_checkpoint_ns = now_ns + DAY_NS
                 keep_ns = self._loaded.settings.journal.retention_days * DAY_NS
-                self.journal.checkpoint(self.clock.now_ns(), self.clock.now_ns() - keep_ns)
+                self.journal.checkpoint(now_ns, now_ns - keep_ns)
 
     async def _close(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         await self._control.close()

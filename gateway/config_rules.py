@@ -18,6 +18,7 @@ from typing import Final
 from gateway.config_types import Fault
 from gateway.domain import ids
 from gateway.domain.settings import Settings
+from gateway.endpoint import is_loopback
 from gateway.problems import did_you_mean, quoted
 from gateway.toml_text import KeyPath
 
@@ -192,13 +193,6 @@ def split_address(text: str) -> tuple[str | None, int | None]:
     if host.startswith("[") and host.endswith("]"):
         return (host[1:-1] if _is_ip(host[1:-1]) else None), number
     return (host if _HOST.fullmatch(host) else None), number
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine: 127.0.0.0/8, ::1 or localhost (WIRE.md section 1)."""
-    if host.casefold().rstrip(".") == "localhost":
-        return True
-    return _is_ip(host) and ipaddress.ip_address(host).is_loopback
 
 
 def _is_ip(text: str) -> bool:

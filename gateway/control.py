@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.domain.reading import Order, Word
+from gateway.domain.reading import OpenEpoch, Order, Word
 from gateway.health import CommandResult, DaemonStatus
 
 LINE_MAX: Final = 65_536
@@ -24,10 +24,9 @@ SOCKET: Final = "stockd.sock"
 
 
 class Request(Word, frozen=True):
-    """Either a wish to see the status, or a command with who gives it."""
+    """Either a wish to see the status, or a command."""
 
     do: str
-    device: str = "console"
     order: Order | None = None
 
 
@@ -103,7 +102,9 @@ class Control:
         if request.do == "status":
             return self._status()
         if request.do == "command" and request.order is not None:
-            return await self._command(request.device, request.order)
+            if isinstance(request.order, OpenEpoch):
+                return Refusal("an epoch is the ledger's to grant")
+            return await self._command("console", request.order)
         return Refusal(f"unknown request {request.do!r}")
 
 
@@ -130,9 +131,9 @@ class Client:
         """The daemon's snapshot. Raises NotRunning when it goes away."""
         return msgspec.json.decode(self._ask(Request("status")), type=DaemonStatus)
 
-    def command(self, order: Order, device: str = "console") -> CommandResult | Refusal:
+    def command(self, order: Order) -> CommandResult | Refusal:
         """Gives a command and waits until its effect is on disk."""
-        answer = self._ask(Request("command", device, order))
+        answer = self._ask(Request("command", order))
         try:
             return msgspec.json.decode(answer, type=CommandResult)
         except msgspec.ValidationError:

@@ -46,16 +46,17 @@ def address_of(url: str, allow_plaintext: bool = False) -> Address:
     if parts.scheme not in ("mqtt", "mqtts") or not host:
         raise ValueError(f"{url!r}: must look like mqtts://host:8883")
     tls = parts.scheme == "mqtts"
-    if not tls and not allow_plaintext and not _is_loopback(host):
+    if not tls and not allow_plaintext and not is_loopback(host):
         raise ValueError(f"{url!r}: plain mqtt:// leaves this machine; use mqtts://")
     return Address(url, host, port or (8883 if tls else 1883), tls)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine: 127.0.0.0/8, ::1 or localhost. Never raises."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host.casefold().rstrip(".") == "localhost"
 
 
 def tls_context(tls: Tls, port: int) -> ssl.SSLContext:

@@ -45,6 +45,10 @@ class DaemonStatus(Word, frozen=True):
     readings_total: int
     intake_waiting: int
     intake_blocked_total: int
+    """Readings that waited in their port because the queue was full."""
+    control_refused_total: int
+    trace_dropped_total: int
+    """Readings that a full trace, or a full disk, left out of a recording."""
     journal: JournalStatus
     unsettled: int
     """Open sales, pending steps and running counts: what the book still waits for."""

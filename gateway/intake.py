@@ -35,11 +35,10 @@ class Intake:
 
     async def put(self, device: str, body: Body) -> None:
         """Takes a reading in now; waits while the queue is full."""
-        if len(self._queue) >= CAPACITY:
-            self.blocked_total += 1
-            self._space.clear()
-            while len(self._queue) >= CAPACITY:
-                await self._space.wait()
+        self.blocked_total += len(self._queue) >= CAPACITY
+        while len(self._queue) >= CAPACITY:
+            self._space.clear()  # each time: others may have filled it before we woke
+            await self._space.wait()
         self.put_now(device, body)
 
     def put_now(self, device: str, body: Body) -> None:

@@ -13,8 +13,7 @@ from gateway.domain.messages import Stream
 from gateway.domain.reading import OpenEpoch, Order
 from gateway.domain.stock import Opened
 from gateway.health import CommandResult
-from gateway.journal.journal import Journal, OpsNote
-from gateway.outbox_words import Cursor
+from gateway.journal.journal import EPOCH_OPEN, Journal, OpsNote
 
 
 class LedgerJournal:
@@ -37,9 +36,10 @@ class LedgerJournal:
 
     async def open_epoch(self, stream: Stream, epoch: int, why: str) -> None:
         """Adopts a granted epoch: its `epoch_open` is on disk when this returns."""
-        self._journal.keep_cursor(stream, Cursor(epoch, 0))
+        self._journal.adopt(stream, epoch)
         if stream == "stock":
             await self._command("ledger", OpenEpoch(epoch, why))  # type: ignore[arg-type]
             return
-        note = OpsNote(self._clock.now_ns(), "epoch_open", Opened(None, None, why))
-        await self._journal.durable(self._journal.append(None, [note], self._clock.stamp))
+        note = OpsNote(self._clock.now_ns(), EPOCH_OPEN, Opened(None, None, why))
+        self._journal.append(None, [note], self._clock.stamp)
+        await self._journal.durable()

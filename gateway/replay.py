@@ -32,20 +32,20 @@ class Past:
     """The record of a replay's own events: `History` without a journal."""
 
     def __init__(self) -> None:
-        self._by_seq: dict[int, StockEvent] = {}
+        self.by_seq: dict[int, StockEvent] = {}
         self._by_id: dict[str, StockEvent] = {}
         self._voided: set[str] = set()
 
     def add(self, event: StockEvent) -> None:
         """Remembers an event."""
-        self._by_seq[event.seq] = event
+        self.by_seq[event.seq] = event
         self._by_id[event.id] = event
         if event.kind == "void" and event.corr is not None:
             self._voided.add(event.corr)
 
     def event(self, which: int | str) -> StockEvent | None:
         """An event by seq or id; None when there is none."""
-        return self._by_seq.get(which) if isinstance(which, int) else self._by_id.get(which)
+        return self.by_seq.get(which) if isinstance(which, int) else self._by_id.get(which)
 
     def voided(self, event_id: str) -> bool:
         """Whether a `void` of this event was booked."""

@@ -31,6 +31,9 @@ log = logging.getLogger("stockd.device")
 BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses before opening again; the last one repeats. A local port costs one open a second."""
 BACKOFF_NETWORK_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
+STEADY_NS: Final = 5_000_000_000
+"""A link that lived this long starts the pauses anew; one that is lost sooner, again and again,
+must not fill the record with comings and goings."""
 GARBLED_REASONS_MAX: Final = 32
 
 Sink = Callable[[str, Body], Awaitable[None]]
@@ -73,12 +76,14 @@ class Supervisor:
         while True:
             try:
                 link = await self._open()
-                attempt = 0
-                await self._changed("up", "opened")
+                opened_ns = self._now_ns()
                 try:
+                    await self._changed("up", "opened")
                     await self._read(link)
                 finally:
                     link.close()
+                    if self._now_ns() - opened_ns >= STEADY_NS:
+                        attempt = 0
             except DeviceLost as error:
                 await self._lost(str(error))
             except DeviceMisconfigured as error:

@@ -1,14 +1,16 @@
 """The trace: raw bytes and readings to bounded files, for debugging, golden tests and replay.
 
 Here: `trace.jsonl` (CONTRACT section 6), `raw/<device>.bin`, their bounds. May lose its last
-second; the authority is the journal. Not here: what is done with a trace (`replay`).
+second, and what a full disk refuses; the authority is the journal. Not here: what is done with a
+trace (`replay`).
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -30,11 +32,9 @@ class Trace:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "raw").mkdir(exist_ok=True)
         self._folder = folder
-        self._file = (folder / TRACE_FILE).open("xb")
-        self._raw: dict[str, RawFile] = {}
-        head = msgspec.json.encode(TraceHead(1, store, config_sha256)) + b"\n"
-        self._file.write(head)
-        self._bytes = len(head)
+        self._readings = BoundedFile((folder / TRACE_FILE).open("xb"), TRACE_BYTES_MAX)
+        self._raw: dict[str, BoundedFile] = {}
+        self._readings.write(msgspec.json.encode(TraceHead(1, store, config_sha256)) + b"\n")
         self.readings_total = 0
         self.dropped_total = 0
 
@@ -44,53 +44,66 @@ class Trace:
             shutil.copyfile(file, self._folder / file.name)
 
     def write(self, readings: list[Reading]) -> None:
-        """Takes readings down; counts what no longer fits."""
-        lines = b"".join(reading_line(reading) + b"\n" for reading in readings)
-        if self._bytes + len(lines) > TRACE_BYTES_MAX:
+        """Takes readings down while they fit: a trace ends, it has no holes. Never raises."""
+        if self._readings.write(b"".join(reading_line(reading) + b"\n" for reading in readings)):
+            self.readings_total += len(readings)
+        else:
             self.dropped_total += len(readings)
-            return
-        self._bytes += len(lines)
-        self.readings_total += len(readings)
-        self._file.write(lines)
 
     def tap(self, device: str, link: Link) -> Link:
         """A link whose bytes are taken down on their way to the driver."""
         raw = self._raw.get(device)
         if raw is None:
-            raw = self._raw[device] = RawFile(self._folder / "raw" / f"{device}.bin")
+            file = (self._folder / "raw" / f"{device}.bin").open("wb")
+            raw = self._raw[device] = BoundedFile(file, RAW_BYTES_MAX)
         return TappedLink(link, raw)
 
     def flush(self) -> None:
-        """Hands everything to the operating system."""
-        self._file.flush()
-        for raw in self._raw.values():
-            raw.file.flush()
+        """Hands everything to the operating system. Never raises."""
+        for file in (self._readings, *self._raw.values()):
+            file.flush()
 
     def close(self) -> None:
-        """Ends the trace."""
-        self._file.close()
-        for raw in self._raw.values():
-            raw.file.close()
+        """Ends the trace. Never raises."""
+        for file in (self._readings, *self._raw.values()):
+            file.close()
 
 
-class RawFile:
-    """The bytes of one device, up to RAW_BYTES_MAX."""
+class BoundedFile:
+    """A file that takes what fits, then nothing more: a full disk must not stop the shop."""
 
-    def __init__(self, path: Path) -> None:
-        self.file = path.open("wb")
-        self._left = RAW_BYTES_MAX
+    def __init__(self, file: BinaryIO, bytes_max: int) -> None:
+        self._file, self._left = file, bytes_max
+        self._full = False
 
-    def write(self, chunk: bytes) -> None:
-        """Takes bytes down while there is room."""
-        part = chunk[: self._left]
-        self._left -= len(part)
-        self.file.write(part)
+    def write(self, data: bytes) -> bool:
+        """Whether it was taken; once not, never again. Never raises."""
+        self._full = self._full or len(data) > self._left
+        if not self._full:
+            self._left -= len(data)
+            self._try(lambda: self._file.write(data))
+        return not self._full
+
+    def flush(self) -> None:
+        """Hands what was taken to the operating system. Never raises."""
+        if not self._full:
+            self._try(self._file.flush)
+
+    def close(self) -> None:
+        """Gives the file back. Never raises."""
+        self._try(self._file.close)
+
+    def _try(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except OSError:
+            self._full = True
 
 
 class TappedLink:
     """A link that somebody listens to."""
 
-    def __init__(self, link: Link, raw: RawFile) -> None:
+    def __init__(self, link: Link, raw: BoundedFile) -> None:
         self._link, self._raw = link, raw
 
     async def read(self) -> bytes:

@@ -58,7 +58,7 @@ class LinkJournal(Protocol):
         """Position last kept."""
 
     def keep_cursor(self, stream: Stream, cursor: Cursor) -> None:
-        """Store with the next commit; losing it is harmless."""
+        """Store within seconds; losing it costs one `hello`."""
 
     async def open_epoch(self, stream: Stream, epoch: int, why: str) -> None:
         """Adopt the epoch and journal `epoch_open`; returns after the commit."""

@@ -19,6 +19,7 @@ from gateway.domain.stock import BASKET, VIRTUAL, StockEvent, imbalance
 from gateway.domain.store import Store
 from gateway.domain.wire import chain_next, read_stock_body
 from gateway.journal.reader import Reader
+from gateway.replay import Past
 
 FINDINGS_MAX = 100
 
@@ -91,33 +92,28 @@ def _balances(reader: Reader, findings: list[str]) -> None:
             findings.append(f"balance of {b.gtin} at {b.loc}: {b.qty_milli}, sum {sums[key]}")
 
 
-class _Folded:
-    """The fold's own past, for voids."""
+class _Folded(Past):
+    """The fold's own past, and what the journal holds from before its first event, no later."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self.events: dict[int, StockEvent] = {}
-        self._by_id: dict[str, StockEvent] = {}
-        self._voided: set[str] = set()
-
-    def add(self, event: StockEvent) -> None:
-        self.events[event.seq] = event
-        self._by_id[event.id] = event
-        if event.kind == "void" and event.corr is not None:
-            self._voided.add(event.corr)
+    def __init__(self, reader: Reader, first: int) -> None:
+        super().__init__()
+        self._reader, self._first = reader, first
 
     def event(self, which: int | str) -> StockEvent | None:
-        mine = self.events.get(which) if isinstance(which, int) else self._by_id.get(which)
-        return mine or self._reader.event(which)
+        mine = super().event(which)
+        if mine is None and (found := self._reader.event(which)) and found.seq < self._first:
+            return found
+        return mine
 
     def voided(self, event_id: str) -> bool:
-        return event_id in self._voided
+        seq = self._reader.void_of(event_id)
+        return super().voided(event_id) or (seq is not None and seq < self._first)
 
 
 def _fold(reader: Reader, settings: Settings, store: Store, findings: list[str]) -> tuple[int, int]:
     """The observations through fuse and book again: the same events, or a finding."""
     saved, _ = reader.fold_start()
-    history = _Folded(reader)
+    history = _Folded(reader, saved.position.next_seq)
     inst = reader.meta("inst") or ""
     poster = Poster(store, Book(saved.balances), inst, saved.position.next_seq, history)
     weighed = frozenset(d.location for d in settings.device if d.driver.startswith("scale_"))
@@ -134,13 +130,13 @@ def _fold(reader: Reader, settings: Settings, store: Store, findings: list[str])
         seq: read_stock_body(body) for seq, body, _ in reader.rows("stock")
         if seq >= saved.position.next_seq
     }  # fmt: skip
-    for seq in sorted(journalled.keys() | history.events.keys()):
-        was, now = journalled.get(seq), history.events.get(seq)
+    for seq in sorted(journalled.keys() | history.by_seq.keys()):
+        was, now = journalled.get(seq), history.by_seq.get(seq)
         if was is None or now is None:
             findings.append(f"stock {seq}: {'not' if was is None else 'only'} in the journal")
         elif not _same(was, now):
             findings.append(f"stock {seq}: journal says {_short(was)}, the fold {_short(now)}")
-    return len(history.events), seen
+    return len(history.by_seq), seen
 
 
 def _events(

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -20,6 +22,7 @@ from gateway.control import Client, NotRunning, Refusal
 from gateway.domain.ids import gtin14
 from gateway.domain.reading import Order
 from gateway.domain.stock import BASKET, VIRTUAL
+from gateway.domain.wire import INT_MAX
 from gateway.health import DaemonStatus
 from gateway.journal.reader import Reader
 from gateway.journal.writer import JournalError
@@ -165,7 +168,7 @@ def stock(args: argparse.Namespace) -> int:
 def events(args: argparse.Namespace) -> int:
     """`stockd events`."""
     reader = _reader(load(config_path(args)))
-    out, since = sys.stdout.buffer, max(1, args.since)
+    out, since = sys.stdout.buffer, min(max(1, args.since), INT_MAX)
     while True:
         bodies = reader.bodies("stock", since, 500)
         if bodies:
@@ -182,7 +185,8 @@ def events(args: argparse.Namespace) -> int:
 def why(args: argparse.Namespace) -> int:
     """`stockd why SEQ|ID`."""
     loaded = load(config_path(args))
-    which: int | str = int(args.event) if args.event.isdigit() else args.event
+    is_seq = args.event.isascii() and args.event.isdigit() and len(args.event) < len(str(INT_MAX))
+    which: int | str = int(args.event) if is_seq else args.event
     found = _reader(loaded).evidence(which)
     if found is None:
         raise UserError(f"there is no event {args.event} in the journal", NO)
@@ -200,7 +204,8 @@ def why(args: argparse.Namespace) -> int:
             "observation": found.observation, "event": event,
         })  # fmt: skip
         return DONE
-    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at_ns // 1_000_000_000))
+    zone = ZoneInfo(loaded.settings.store.timezone)
+    moment = datetime.fromtimestamp(event.at_ns // 1_000_000_000, zone).strftime("%F %T")
     _say(f"#{event.seq}  {moment}  {headline}")
     for text in chain:
         _say(f"  {text}")

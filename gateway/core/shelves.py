@@ -219,7 +219,8 @@ class Shelves:
         location, place = step.location, self.place(step.location)
         qty -= witnesses.use(place.scanned_out, gtin, qty, at_ns)
         target = self._store.first_of("backroom", "receiving")
-        if qty and target is not None and step.began_ns - place.added_at_ns <= JUST_ADDED_NS:
+        just_added = 0 <= step.began_ns - place.added_at_ns <= JUST_ADDED_NS
+        if qty and target is not None and just_added:
             back = witnesses.use(place.added, gtin, qty, at_ns)
             if back:
                 parts = self._poster.supply(at_ns, location, gtin, back, None)

@@ -7,6 +7,7 @@ SQL (`writer`, `reader`), what to book (`core`), what to send when (`outbox`).
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -32,6 +33,7 @@ _UNKEPT: Final = VIRTUAL - {BASKET}
 """Accounts without a balance of their own: what they took in is the sum of the events."""
 BACKLOG_MAX: Final = 4096
 """Batches waiting for the disk at most; beyond it intake stops taking readings."""
+EPOCH_OPEN: Final = "epoch_open"
 
 
 class OpsNote(msgspec.Struct, frozen=True):
@@ -74,8 +76,8 @@ class Journal:
         self._lazy: dict[str, bytes | None] = {}
         self._tail: dict[Stream, deque[EventRow]] = {s: deque(maxlen=TAIL_EVENTS) for s in STREAMS}
         self._listeners: list[Callable[[list[Batch]], None]] = []
-        self._waiting: deque[tuple[Batch, asyncio.Future[None]]] = deque()
-        self.backlog = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._handed = self._finished = 0  # transactions given to the writer, and done by it
         self._loop = asyncio.get_running_loop()
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._writer = Writer(db, self._committed_elsewhere, self._failed_elsewhere)
@@ -92,6 +94,11 @@ class Journal:
     def history(self) -> History:
         """The engine's look-up of its own past events."""
         return self._reader
+
+    @property
+    def backlog(self) -> int:
+        """Transactions handed over and not yet on disk."""
+        return self._handed - self._finished
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -115,20 +122,22 @@ class Journal:
             row = stock_row(posted.event, body, head.chain, posted.because, posted.cause)
             head.seq, head.chain = row.row.seq, row.row.chain
             stock.append(row)
+        rows = tuple(self._ops_row(note, stamp(note.at_ns)) for note in ops)
+        opened = [row.stream for row in (*(s.row for s in stock), *rows) if row.kind == EPOCH_OPEN]
         batch = Batch(
             stock=tuple(stock),
-            ops=tuple(self._ops_row(note, stamp(note.at_ns)) for note in ops),
+            ops=rows,
             observations=tuple(observation_row(n, seen) for n, seen in outcome.observations)
             if outcome else (),
             balances=tuple(b for b in outcome.balances if b.loc not in _UNKEPT) if outcome else (),
             parts=self._urgent(outcome.parts) if outcome else (),
+            cursors=tuple((stream, self._cursors[stream]) for stream in opened),
         )  # fmt: skip
-        self.backlog += 1
-        if at_once and self.backlog == 1 and self._writer.quick:
-            self._writer.commit_now(batch)
-            self._committed([batch])
-        else:
+        self._handed += 1
+        if not (at_once and self.backlog == 1 and self._writer.quick):
             self._writer.put(batch)
+        elif self._writer.commit_now(batch):
+            self._committed([batch])
         return batch
 
     def _urgent(
@@ -157,7 +166,7 @@ class Journal:
             batch = Batch(parts=tuple(self._lazy.items()), cursors=tuple(self._unkept.items()))
             self._lazy.clear()
             self._unkept.clear()
-            self.backlog += 1
+            self._handed += 1
             self._writer.put(batch)
 
     def _ops_row(self, note: OpsNote, stamp: Stamp) -> EventRow:
@@ -168,23 +177,26 @@ class Journal:
         ident = event_id(self.inst, "ops", seq, note.at_ns)
         return EventRow("ops", seq, ident, note.kind, note.at_ns, body, head.chain)
 
-    async def durable(self, batch: Batch) -> None:
-        """Returns once a batch is on disk."""
-        if self.backlog == 0:
-            return
-        future = self._loop.create_future()
-        self._waiting.append((batch, future))
-        await future
+    async def durable(self) -> None:
+        """Returns once everything handed over so far is on disk."""
+        if self.backlog:
+            future = self._loop.create_future()
+            self._waiting.append((self._handed, future))
+            await future
 
     def checkpoint(self, at_ns: int, keep_from_ns: int) -> None:
         """Keeps a whole state, and drops what is acknowledged and older than `keep_from_ns`."""
-        self.backlog += 1
+        self._handed += 1
         self._writer.put(Checkpoint(at_ns, keep_from_ns))
+
+    def checkpointed_ns(self) -> int:
+        """When a whole state was last kept, in this process or an earlier one; 0 when never."""
+        return self._reader.checkpointed_ns()
 
     def configured(self, at_ns: int, sha256: str) -> None:
         """From here on this configuration is in force; `verify` folds from its beginning."""
         if (self._reader.meta("config") or "").split(" ")[0] != sha256:
-            self.backlog += 1
+            self._handed += 1
             self._writer.put(Checkpoint(at_ns, 0, sha256))
 
     def listen(self, listener: Callable[[list[Batch]], None]) -> None:
@@ -202,7 +214,7 @@ class Journal:
             self.failed.set_exception(JournalError(f"the journal cannot be written: {error}"))
 
     def _committed(self, batches: list[Batch]) -> None:
-        self.backlog -= len(batches)
+        self._finished += len(batches)
         if batches[0] is PRUNED:
             self._oldest.clear()
         for batch in batches:
@@ -210,10 +222,10 @@ class Journal:
                 self._durable_row(stock.row)
             for row in batch.ops:
                 self._durable_row(row)
-            while self._waiting and self._waiting[0][0] is batch:
-                future = self._waiting.popleft()[1]
-                if not future.done():
-                    future.set_result(None)
+        while self._waiting and self._waiting[0][0] <= self._finished:
+            future = self._waiting.popleft()[1]
+            if not future.done():
+                future.set_result(None)
         for listener in self._listeners:
             listener(batches)
 
@@ -225,6 +237,7 @@ class Journal:
         """Commits what was handed over, and gives the files back."""
         self._writer.close()
         self._reader.close()
+        os.close(self._lock)
 
     # --- what the link reads (see `uplink.LinkJournal`) ------------------------------------------
 
@@ -274,6 +287,14 @@ class Journal:
         """Remembers it until the next `flush`: losing it costs one `hello`, an fsync more."""
         self._cursors[stream] = cursor
         self._unkept[stream] = cursor
+
+    def adopt(self, stream: Stream, epoch: int) -> None:
+        """A granted epoch: it reaches the disk with its `epoch_open`, in one transaction.
+
+        One without the other would open the epoch twice, or never.
+        """
+        self._cursors[stream] = Cursor(epoch, 0)
+        self._unkept.pop(stream, None)
 
 
 def lock_after_mkdir(path: Path) -> int:

@@ -109,6 +109,11 @@ class Reader:
             parts=dict(self._db.execute("SELECT key, body FROM parts ORDER BY key")),
         )  # fmt: skip
 
+    def checkpointed_ns(self) -> int:
+        """When a whole state was last kept; 0 when never."""
+        row = self._db.execute("SELECT max(at_ns) FROM checkpoints").fetchone()
+        return int(row[0] or 0)
+
     def fold_start(self) -> tuple[Saved, bytes]:
         """Where the record can be folded from: the last change of configuration, else its begin.
 
@@ -191,10 +196,14 @@ class Reader:
 
     def voided(self, event_id: str) -> bool:
         """Whether a void of this event was booked (the engine's `History`)."""
+        return self.void_of(event_id) is not None
+
+    def void_of(self, event_id: str) -> int | None:
+        """The seq of the void of this event; None when there is none."""
         row = self._db.execute(
-            "SELECT 1 FROM stock_events WHERE corr = ? AND kind = 'void'", (event_id,)
+            "SELECT seq FROM stock_events WHERE corr = ? AND kind = 'void'", (event_id,)
         ).fetchone()
-        return row is not None
+        return None if row is None else int(row[0])
 
     def data_version(self) -> int:
         """Changes whenever another connection has committed."""

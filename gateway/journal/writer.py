@@ -1,4 +1,4 @@
-"""The one connection that writes, on its own thread: group commit, checkpoints, retention.
+"""The one connection that writes, and its thread: group commit, checkpoints, retention.
 
 Here: SQL that writes, numbered migrations. Not here: what is worth writing (`journal`, `rows`),
 reads. SQLite before 3.51.3 can corrupt a WAL file that two connections write and checkpoint at
@@ -13,7 +13,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -31,7 +32,7 @@ more than it saves, so the caller may commit on its own. A slow disk always gets
 WAL_PAGES: Final = 4000
 """Pages between SQLite's own checkpoints: 16 MiB, so that one commit in 500 pays for one."""
 PRUNE_ROWS: Final = 2000
-"""Rows removed in one transaction at most, so that a sale never waits for housekeeping."""
+"""Rows removed in one transaction at most; what was put meanwhile is committed before the next."""
 
 
 class JournalError(Exception):
@@ -106,9 +107,9 @@ class Writer:
     """A thread that commits what is put to it, in order, as many at a time as are waiting.
 
     `done(batches)` is called on the writer's thread after each commit, with PRUNED after a
-    checkpoint; `failed(error)` when a commit did not succeed, after which nothing is written any
-    more. The connection has one user at a time: the thread while anything put is not done, the
-    caller of `commit_now` otherwise.
+    checkpoint; `failed(error)`, on whichever thread committed, when a commit did not succeed, after
+    which nothing is written any more. The connection has one user at a time: the thread while
+    anything put is not done, the caller of `commit_now` otherwise.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Writer:
     ) -> None:
         self._db, self._done, self._failed = db, done, failed
         self._queue: queue.SimpleQueue[Batch | Checkpoint | None] = queue.SimpleQueue()
+        self._drops: deque[tuple[str, str, int] | None] = deque()  # None: a checkpoint is done
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self.commits_total = 0
         self.quick = False
@@ -129,12 +131,18 @@ class Writer:
         """Hands over a batch; returns at once."""
         self._queue.put(item)
 
-    def commit_now(self, batch: Batch) -> None:
+    def commit_now(self, batch: Batch) -> bool:
         """Commits on the caller's thread; only when everything put before is done.
 
-        Raises sqlite3.Error, after which nothing may be written any more.
+        False when it did not succeed: `failed` was called, and what is put later is not written.
         """
-        self._transaction([batch])
+        try:
+            self._transaction([batch])
+        except sqlite3.Error as error:
+            self._queue.put(None)  # SQLite may have rolled back: a later batch would leave a gap
+            self._failed(error)
+            return False
+        return True
 
     def close(self) -> None:
         """Writes what was put before, then ends."""
@@ -144,17 +152,22 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while True:
-                item = self._queue.get()
-                if item is None:
-                    return
+            while (item := self._next()) is not None:
                 if isinstance(item, Checkpoint):
                     self._checkpoint(item)
-                    self._done([PRUNED])
                 elif not self._commit(item):
                     return
         except sqlite3.Error as error:
             self._failed(error)
+
+    def _next(self) -> Batch | Checkpoint | None:
+        """What was put first; while nothing is, old rows go."""
+        while self._drops:
+            try:
+                return self._queue.get_nowait()
+            except queue.Empty:
+                self._drop()
+        return self._queue.get()
 
     def _commit(self, first: Batch) -> bool:
         """One transaction of this batch and those that wait behind it; False at the end."""
@@ -174,7 +187,6 @@ class Writer:
         self._done(batches)
         if checkpoint is not None:
             self._checkpoint(checkpoint)
-            self._done([PRUNED])
         return not ending
 
     def _transaction(self, batches: list[Batch]) -> None:
@@ -221,7 +233,11 @@ class Writer:
             )
 
     def _checkpoint(self, ask: Checkpoint) -> None:
-        """Keeps the whole state, then drops what is old and acknowledged, a little at a time."""
+        """Keeps the whole state; what is old and acknowledged is then dropped bit by bit."""
+        self._keep_state(ask)
+        self._drops += [*self._old(ask.keep_from_ns), None]
+
+    def _keep_state(self, ask: Checkpoint) -> None:
         db = self._db
         position = position_of(db)
         if ask.config_sha256 is not None:
@@ -241,34 +257,42 @@ class Writer:
             (position.next_seq, position.next_observation, ask.at_ns,
              last[0] if last else b"", msgspec.json.encode(whole)),
         )  # fmt: skip
+
+    def _old(self, keep_from_ns: int) -> Iterator[tuple[str, str, int]]:
+        """Tables, their numbers, and the first number of each that is kept."""
+        db = self._db
         base = db.execute(
             "SELECT max(next_seq), max(next_observation) FROM checkpoints WHERE at_ns < ? "
             "AND next_seq <= coalesce((SELECT ack FROM cursors WHERE stream = 'stock'), 0) + 1",
-            (ask.keep_from_ns,),
+            (keep_from_ns,),
         ).fetchone()
         if base[0] is None:
             return
-        self._drop("checkpoints", "next_seq", base[0])
+        yield "checkpoints", "next_seq", base[0]
         # The newest row of each stays, however old: numbers and chain go on from it.
-        self._drop("stock_events", "seq", base[0] - 1)
-        self._drop("observations", "n", base[1] - 1)
-        self._drop("sources", "seq", base[0])
+        yield "stock_events", "seq", base[0] - 1
+        yield "observations", "n", base[1] - 1
+        yield "sources", "seq", base[0]
         acked = db.execute("SELECT ack FROM cursors WHERE stream = 'ops'").fetchone()
         old = db.execute(
             "SELECT max(seq) FROM ops_events WHERE at_ns < ? AND seq <= ?",
-            (ask.keep_from_ns, acked[0] if acked else 0),
+            (keep_from_ns, acked[0] if acked else 0),
         ).fetchone()[0]
         if old is not None:
-            self._drop("ops_events", "seq", old)
+            yield "ops_events", "seq", old
 
-    def _drop(self, table: str, column: str, before: int) -> None:
-        """Deletes rows below a number, PRUNE_ROWS of them per transaction."""
+    def _drop(self) -> None:
+        """One transaction of what is to go, at most PRUNE_ROWS rows."""
+        if self._drops[0] is None:
+            self._drops.popleft()
+            self._done([PRUNED])
+            return
+        table, column, before = self._drops[0]
         key = "dev, ref, kind" if table == "sources" else column
-        while True:
-            done = self._db.execute(
-                f"DELETE FROM {table} WHERE ({key}) IN "
-                f"(SELECT {key} FROM {table} WHERE {column} < ? LIMIT {PRUNE_ROWS})",
-                (before,),
-            )
-            if done.rowcount < PRUNE_ROWS:
-                return
+        done = self._db.execute(
+            f"DELETE FROM {table} WHERE ({key}) IN "
+            f"(SELECT {key} FROM {table} WHERE {column} < ? LIMIT {PRUNE_ROWS})",
+            (before,),
+        )
+        if done.rowcount < PRUNE_ROWS:
+            self._drops.popleft()

@@ -159,9 +159,10 @@ def test_why_in_words(shop: Stack, code: str) -> None:
     assert (told["seq"], told["kind"]) == (sold["seq"], "sale")
     assert "scan-till" in " ".join(told["why"])
     assert "扫码" in said(shop.stockd("why", str(sold["seq"]), "--lang", "zh-CN"))
-    missing = shop.stockd("why", "999999")
-    assert (missing.returncode, missing.stdout) == (1, b"")
-    assert b"999999" in missing.stderr
+    for nobody in ("999999", "9" * 20, "²"):
+        missing = shop.stockd("why", nobody)
+        assert (missing.returncode, missing.stdout) == (1, b"")
+        assert nobody.encode() in missing.stderr
 
 
 def test_a_command_is_booked_or_says_why_not(shop: Stack) -> None:

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.config import FILE_BYTES_MAX, load
-from gateway.config_rules import is_loopback, split_address
+from gateway.config_rules import split_address
 from gateway.config_types import typed
 from gateway.demo_files import DEMO_URL, demo_text, write_demo
 from gateway.domain.settings import Settings
+from gateway.endpoint import is_loopback
 from gateway.problems import ConfigError
 
 SHOP = """\

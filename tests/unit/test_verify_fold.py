@@ -1,0 +1,51 @@
+"""The fold of `verify` begins in the middle of a record and must judge as the live core did."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from gateway.config import load
+from gateway.core.engine import Engine
+from gateway.domain.reading import Command, Order, Reading, Stocktake, Void
+from gateway.domain.wire import Stamp
+from gateway.journal.journal import Journal
+from gateway.journal.reader import Reader
+from gateway.verify import verify
+
+CONFIG = Path(__file__).parents[2] / "config" / "store.toml"
+
+
+def stamp(at_ns: int) -> Stamp:
+    return Stamp("sync", 0, at_ns // 1000, "0" * 16)
+
+
+async def test_voids_are_judged_by_what_was_known_then(tmp_path: Path) -> None:
+    loaded = load(CONFIG)
+    facing = loaded.store.planogram[0]
+    path = tmp_path / "stockd.db"
+    journal = Journal(path, loaded.settings.store.id)
+    engine = Engine(loaded.settings, loaded.store, journal.inst, journal.history())
+
+    async def tell(at_ns: int, order: Order) -> None:
+        engine.receive(Reading(at_ns, "console", Command(order)))
+        journal.append(engine.take(), [], stamp)
+        async with asyncio.timeout(10):
+            await journal.durable()
+
+    counted = [Stocktake(facing.location, facing.gtin, 1000 * n) for n in (5, 7, 9)]
+    await tell(10**9, counted[0])
+    await tell(2 * 10**9, Void(1))
+    journal.configured(3 * 10**9, loaded.sha256)  # the fold begins here, at event 3
+    await tell(4 * 10**9, Void(1))  # refused: it was taken back before
+    await tell(5 * 10**9, Void(4))  # refused: there is no event 4 yet
+    await tell(6 * 10**9, counted[1])
+    await tell(7 * 10**9, counted[2])
+    await tell(8 * 10**9, Void(4))
+    assert journal.committed("stock") == 5
+    journal.close()
+
+    reader = Reader(path)
+    verdict = verify(reader, loaded.settings, loaded.store, loaded.sha256)
+    reader.close()
+    assert (verdict.folded_events, verdict.findings) == (3, ())
