@@ -174,7 +174,7 @@ class Daemon:
             self.journal.keep(outcome.parts)
             return
         ops += [
-            OpsNote(note.at_ns, "alarm", Alarm(note.code, "warn", note.device, note.text))
+            OpsNote(note.at_ns, "note", Alarm(note.code, "warn", note.device, note.text))
             for note in outcome.notes
         ]
         self.journal.append(outcome, ops, self.clock.stamp, at_once=True)
@@ -388,7 +388,8 @@ def run(loaded: Loaded, record: Path | None = None) -> int:
     async def main() -> int:
         return await Daemon(loaded, record).run()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        status = runner.run(main())
+    # Never closed: that would wait for a port that is stuck while opening, and it may be for ever.
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    status = runner.run(main())
     sys.stdout.flush()
     return status

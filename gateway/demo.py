@@ -21,7 +21,7 @@ import msgspec
 
 from gateway import words
 from gateway.config import Loaded, load
-from gateway.control import Client, NotRunning
+from gateway.control import Client, NotRunning, Refusal
 from gateway.demo_files import write_demo
 from gateway.domain.reading import Stocktake, Word
 from gateway.domain.stock import BASKET, VIRTUAL
@@ -110,7 +110,9 @@ class Demo:
         await self._start("gateway", "gateway.cli", "--config", config, "run", *record)
         client = await self._client(loaded)
         for count in opening:
-            client.command(count)
+            answer = client.command(count)
+            if isinstance(answer, Refusal):
+                raise DemoFailed(f"the gateway refused an opening count: {answer.error}")
         await simulator.tell(b"go\n")
         self._say("broker, ledger, devices and gateway are up; the doors open")
         live = [
@@ -121,7 +123,10 @@ class Demo:
         ended = asyncio.create_task(self._stop.wait())
         await asyncio.wait([live[0], ended], return_when=asyncio.FIRST_COMPLETED)
         simulator.signal(signal.SIGTERM)
-        await asyncio.wait_for(live[0], READY_S)
+        done, _ = await asyncio.wait([live[0]], timeout=READY_S)
+        if not done:
+            raise DemoFailed(f"the simulated devices did not end\n{simulator.said()}")
+        live[0].result()
         await self._settle(client)
         client.close()
         for task in (*live[1:], ended):

@@ -87,7 +87,7 @@ class Outbox:
 
     @property
     def cursor(self) -> Cursor:
-        """Position to keep with the next commit; losing it is harmless."""
+        """Position to keep within seconds; losing it is harmless."""
         return Cursor(self._epoch, self._flight.ack)
 
     def deadline(self) -> int | None:

@@ -54,6 +54,8 @@ class DeviceHealth(msgspec.Struct):
     garbled: dict[str, int] = {}
     opens_total: int = 0
     losses_total: int = 0
+    errors_total: int = 0
+    """Times its driver itself failed."""
     last_reading_ns: int = 0
     last_garbled: str = ""
 
@@ -89,6 +91,12 @@ class Supervisor:
             except DeviceMisconfigured as error:
                 attempt = len(self._backoff)
                 await self._lost(f"configuration: {error}")
+            except Exception as error:
+                # One driver's mistake must not close the shop.
+                attempt = len(self._backoff)
+                self.health.errors_total += 1
+                log.exception("device %s: its driver failed; please report this", self._device.id)
+                await self._lost(f"the driver failed: {type(error).__name__}: {error}")
             await asyncio.sleep(self._backoff[min(attempt, len(self._backoff) - 1)])
             attempt += 1
 

@@ -38,10 +38,17 @@ class Trace:
         self.readings_total = 0
         self.dropped_total = 0
 
-    def keep_config(self, *files: Path) -> None:
-        """Copies the configuration beside the trace, so that it can be replayed anywhere."""
-        for file in files:
-            shutil.copyfile(file, self._folder / file.name)
+    def keep_config(self, config: Path, *sheets: Path) -> None:
+        """Copies the configuration beside the trace, so that it can be replayed anywhere.
+
+        It is `store.toml` there; sheets keep their place relative to it, where they have one.
+        """
+        shutil.copyfile(config, self._folder / "store.toml")
+        for sheet in sheets:
+            inside = sheet.is_relative_to(config.parent)
+            copy = self._folder / (sheet.relative_to(config.parent) if inside else sheet.name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(sheet, copy)
 
     def write(self, readings: list[Reading]) -> None:
         """Takes readings down while they fit: a trace ends, it has no holes. Never raises."""

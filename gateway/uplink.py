@@ -9,6 +9,7 @@ invariant ends `run` and with it the process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
@@ -129,9 +130,13 @@ class Uplink:
         """Say `state` offline, DISCONNECT 0x00, and end `run`. Never raises, never hangs."""
         session = self._session
         self._farewell = asyncio.get_running_loop().create_future()
-        if session is not None and session.room:
-            self._last_mid = session.publish(self._state("stop"))
-            await asyncio.wait([self._farewell], timeout=self._timers.stop_s)
+        if session is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timers.stop_s):
+                    while not session.room:  # nothing else is sent any more: room comes
+                        await asyncio.sleep(0.01)  # noqa: ASYNC110 - once in a process's life
+                    self._last_mid = session.publish(self._state("stop"))
+                    await self._farewell
             session.disconnect()
         if self._task is not None:
             self._task.cancel()

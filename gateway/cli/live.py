@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -32,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
     if status == app.RESTART:
         # Start-up is the one way to take a configuration in, and it takes less than a second.
         os.execv(sys.executable, [sys.executable, "-m", "gateway.cli", *sys.argv[1:]])
-    return status
+    # Everything is on disk; a thread that hangs in opening a dead port must not keep us here.
+    logging.shutdown()
+    os._exit(status)
 
 
 def demo(args: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ class Outcome(Word, frozen=True):
     @property
     def urgent(self) -> bool:
         """Whether anything happened that must not be lost."""
-        return bool(self.observations or self.posted)
+        return bool(self.observations or self.posted or self.notes)
 
 
 class Engine:
