@@ -133,8 +133,8 @@ class Uplink:
         if session is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._timers.stop_s):
-                    while not session.room:  # nothing else is sent any more: room comes
-                        await asyncio.sleep(0.01)  # noqa: ASYNC110 - once in a process's life
+                    while not session.room:  # noqa: ASYNC110 - once in a process's life
+                        await asyncio.sleep(0.01)  # nothing else is sent any more: room comes
                     self._last_mid = session.publish(self._state("stop"))
                     await self._farewell
             session.disconnect()
