@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from gateway.core.book import Posting
 from gateway.core.postings import Poster
 from gateway.domain.observation import Because
 from gateway.domain.settings import FusionSettings
@@ -68,7 +69,7 @@ class Baskets:
         self,
         settings: FusionSettings,
         poster: Poster,
-        place_of_pick: Callable[[str, int], str | None],
+        places_of_pick: Callable[[str, int], list[tuple[str, int]]],
         prove: Callable[[int, str, int, int], bool],
         changed: Callable[[str], None],
     ) -> None:
@@ -78,7 +79,7 @@ class Baskets:
         self._age_ns = settings.basket_age_s * NS_PER_S
         self._open_ns = settings.pending_sale_s * NS_PER_S
         self._timeout_ns = settings.basket_timeout_s * NS_PER_S
-        self._place_of_pick = place_of_pick
+        self._places_of_pick = places_of_pick
         self._changed = changed
         self.trails: dict[str, Trail] = {}
 
@@ -290,26 +291,29 @@ class Baskets:
             sale.qty_milli -= qty
 
     def _prove(self, at_ns: int, gtin: str, sale: OpenSale) -> None:
-        """The sale proves a pick that nobody saw, from the place most likely to have had it."""
-        loc = self._place_of_pick(gtin, sale.qty_milli)
-        if loc is None:
+        """The sale proves a pick that nobody saw, from the places most likely to have had it."""
+        places = self._places_of_pick(gtin, sale.qty_milli)
+        if not places:
             self._poster.guard(at_ns, BASKET, gtin, sale.lot, sale.qty_milli)
             sale.qty_milli = 0
             return
-        parts = self._poster.supply(at_ns, loc, gtin, sale.qty_milli, sale.lot or None)
-        self._poster.move(
+        postings, parts = [], []
+        for loc, qty_milli in places:
+            for lot, qty in self._poster.supply(at_ns, loc, gtin, qty_milli, sale.lot or None):
+                postings += [
+                    Posting(loc, gtin, lot or None, -qty), Posting(BASKET, gtin, lot or None, qty),
+                ]  # fmt: skip
+                parts.append((lot, qty))
+        self._poster.post(
             "pick",
             at_ns,
-            loc,
-            BASKET,
-            gtin,
-            parts,
+            postings,
             Because("sale_proves_pick", seq=sale.seq),
             src=(Source(sale.dev, sale.ref),) if sale.dev else (),
             conf=PROVEN_CONF,
             reason="missed_pick",
         )
-        for lot, qty in parts:
+        for lot, qty in merged(parts):
             self._relabel(at_ns, gtin, lot, sale.lot, qty)
         sale.qty_milli = 0
 

@@ -80,7 +80,7 @@ class Counts:
         if count is None:
             return
         ref = Ref("count", count.id)
-        for tally in sorted(count.tallies, key=lambda tally: tally.lot is None):
+        for tally in sorted(self._whole(count.tallies), key=lambda tally: tally.lot is None):
             named = frozenset(
                 t.lot
                 for t in count.tallies
@@ -97,6 +97,19 @@ class Counts:
             )
             self._book(at_ns, tally, named if tally.lot is None else None, max(0, counted), ref)
         self._changed(device)
+
+    def _whole(self, tallies: list[Tally]) -> list[Tally]:
+        """Who counts a product at a place counts all of it: lots that were not seen are 0."""
+        seen: dict[tuple[str, str], dict[str | None, Tally]] = {}
+        for tally in tallies:
+            seen.setdefault((tally.location, tally.gtin), {})[tally.lot] = tally
+        whole = list(tallies)
+        for (location, gtin), lots in seen.items():
+            last = next(reversed(lots.values()))
+            unseen = any(qty for lot, qty in last.book.items() if lot not in lots)
+            if None not in lots and unseen:
+                whole.append(Tally(location, gtin, None, None, last.uom, 0, last.book))
+        return whole
 
     def _book(
         self, at_ns: int, tally: Tally, apart: frozenset[str] | None, counted: int, ref: Ref

@@ -55,7 +55,7 @@ class Fusion:
         self._baskets = Baskets(
             settings,
             poster,
-            self._place_of_pick,
+            self._places_of_pick,
             self._prove_pending,
             lambda gtin: self._touch(f"trail:{gtin}"),
         )
@@ -298,8 +298,12 @@ class Fusion:
     def _prove_pending(self, at_ns: int, gtin: str, until_ns: int, sale_seq: int) -> bool:
         return self._shelves.prove(at_ns, gtin, until_ns, sale_seq)
 
-    def _place_of_pick(self, gtin: str, qty_milli: int) -> str | None:
-        """Where a pick that nobody saw most probably was: ALGORITHMS 5.3 rule 1 d."""
+    def _places_of_pick(self, gtin: str, qty_milli: int) -> list[tuple[str, int]]:
+        """Where a pick that nobody saw most probably was, and how much: ALGORITHMS 5.3 rule 1 d.
+
+        Each place in turn gives what it holds, the rest comes openly from the likeliest (negative
+        guard). Empty in a shop without a place that holds goods.
+        """
         held = self._poster.book.balance
         homes = self._store.homes(gtin)
         # A shelf with a living plate would have seen it.
@@ -310,11 +314,15 @@ class Fusion:
             for x in self._store.locations
             if x.kind == kind and x.id not in homes
         ]
-        for enough in (qty_milli, 1):
-            for loc in order:
-                if held(loc, gtin) >= enough:
-                    return loc
-        return order[0] if order else None
+        shares: dict[str, int] = {}
+        for loc in order:
+            part = min(qty_milli, max(0, held(loc, gtin)))
+            if part:
+                shares[loc] = part
+                qty_milli -= part
+        if qty_milli and order:
+            shares[order[0]] = shares.get(order[0], 0) + qty_milli
+        return list(shares.items())
 
 
 def _document(s: ScanMove) -> Ref | None:

@@ -20,6 +20,7 @@ from gateway.domain.ids import CSET82, REASON, gtin14
 from gateway.domain.observation import Because, Ordered
 from gateway.domain.reading import Adjust, OpenEpoch, Order, Stocktake, Void, Word, Writeoff
 from gateway.domain.stock import ADJUST, BASKET, LOST, Opened, Ref, StockEvent
+from gateway.domain.units import PIECE_MILLI
 
 Goods = Stocktake | Writeoff | Adjust
 
@@ -88,6 +89,9 @@ class Orders:
             return f"{order.lot!r} is no lot"
         if abs(order.qty_milli) > QTY_MAX_MILLI:
             return f"{order.qty_milli} is too much"
+        gtin = gtin14(order.gtin)
+        if gtin and self._poster.known_uom(gtin) == "EA" and order.qty_milli % PIECE_MILLI:
+            return f"{order.qty_milli} are no whole pieces: 4 pieces are 4000"
         if isinstance(order, Stocktake):
             return "a count is never below 0" if order.qty_milli < 0 else None
         if not REASON.fullmatch(order.reason):
@@ -97,7 +101,10 @@ class Orders:
         return None if order.qty_milli else "an adjustment of 0 changes nothing"
 
     def _void(self, at_ns: int, order: Void) -> None:
-        original = self._poster.lookup(order.event)
+        which = order.event
+        if isinstance(which, str) and which.isascii() and which.isdigit():
+            which = int(which[:18])  # a seq, as people type it
+        original = self._poster.lookup(which)
         why = None
         if original is None:
             why = "is no event of this store"

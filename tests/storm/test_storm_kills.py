@@ -25,6 +25,9 @@ SEED: Final = os.environ.get("STORM_SEED", "1")
 SETTLE_S: Final = 120.0
 PATIENCE_S: Final = 7.0
 """Longer than the 5 s after which an unanswered `hello` is said again."""
+CALM_SHARE: Final = 0.12
+CALM_S: Final = 5.0
+"""A lull now and then, long enough that the gateway lives from before a scan to well after it."""
 STEADY_S: Final = 1.0
 """A device that has been open this long was heard; opening a port discards what was before."""
 LATE_S: Final = 2.0
@@ -100,6 +103,8 @@ class Storm:
             victim = self._rng.choices(self._stack.NAMES, (20, 35, 45))[0]
             self._kill(last[n - kills] if n >= kills - 3 else victim)
             time.sleep(self._rng.uniform(0.0, 0.6))
+            if self._rng.random() < CALM_SHARE:
+                time.sleep(CALM_S)
 
     def _kill(self, victim: str) -> None:
         stack = self._stack
