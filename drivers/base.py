@@ -26,6 +26,10 @@ class DeviceLost(Exception):
     """The port went away or fell silent; the supervisor will open it again. Says why."""
 
 
+class DeviceSilent(DeviceLost):
+    """The port is there, but a device that should be talking says nothing."""
+
+
 class DeviceMisconfigured(Exception):
     """An option or a link that cannot work; says which, and what would."""
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from drivers import framing
-from drivers.base import DeviceLost, DeviceMisconfigured, Link
+from drivers.base import DeviceLost, DeviceMisconfigured, DeviceSilent, Link
 from gateway.domain.reading import Body, Garbled, Weight, garbled
 from gateway.domain.units import UNIT_NG, mass_mg
 
@@ -147,5 +147,5 @@ async def read(link: Link, options: Options) -> AsyncIterator[Body]:
 def _more_silence(silent_ms: int) -> int:
     silent_ms += RESEND_MS
     if silent_ms >= LOST_MS:
-        raise DeviceLost(f"silent for {LOST_MS // 1000} s")
+        raise DeviceSilent(f"silent for {LOST_MS // 1000} s")
     return silent_ms

@@ -17,7 +17,14 @@ from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hin
 import msgspec
 
 import drivers
-from drivers.base import Decoder, DeviceLost, DeviceMisconfigured, Driver, Link
+from drivers.base import (
+    Decoder,
+    DeviceLost,
+    DeviceMisconfigured,
+    DeviceSilent,
+    Driver,
+    Link,
+)
 from drivers.link import LinkAddress, open_link, parse_link
 from gateway.domain.reading import Body
 from gateway.domain.settings import OptionValue
@@ -27,6 +34,7 @@ __all__ = [
     "Decoder",
     "DeviceLost",
     "DeviceMisconfigured",
+    "DeviceSilent",
     "DriverProblems",
     "Link",
     "LinkAddress",

@@ -19,6 +19,7 @@ from gateway.domain.settings import DeviceSettings
 from gateway.registry import (
     DeviceLost,
     DeviceMisconfigured,
+    DeviceSilent,
     Link,
     LoadedDriver,
     build_options,
@@ -70,6 +71,7 @@ class Supervisor:
         self._driver: LoadedDriver = load(device.driver)
         self._options = build_options(self._driver, device.options)
         self._backoff = BACKOFF_NETWORK_S if device.link.startswith("tcp:") else BACKOFF_S
+        self._silent = False
         self.health = DeviceHealth(device.id, device.driver, device.location, device.link)
 
     async def run(self) -> None:
@@ -80,13 +82,16 @@ class Supervisor:
                 link = await self._open()
                 opened_ns = self._now_ns()
                 try:
-                    await self._changed("up", "opened")
+                    if not self._silent:
+                        await self._changed("up", "opened")
                     await self._read(link)
                 finally:
                     link.close()
                     if self._now_ns() - opened_ns >= STEADY_NS:
                         attempt = 0
             except DeviceLost as error:
+                # A port without a voice is no device: it is up again when it has said something.
+                self._silent = isinstance(error, DeviceSilent)
                 await self._lost(str(error))
             except DeviceMisconfigured as error:
                 attempt = len(self._backoff)
@@ -109,6 +114,9 @@ class Supervisor:
         health, sink, device = self.health, self._sink, self._device.id
         async with aclosing(self._driver.read(link, self._options)) as readings:
             async for body in readings:
+                if self._silent:
+                    self._silent = False
+                    await self._changed("up", "heard again")
                 health.readings_total += 1
                 health.last_reading_ns = self._now_ns()
                 if type(body) is Garbled:

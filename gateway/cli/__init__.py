@@ -7,6 +7,8 @@ Here: the table of commands and the one place where errors become sentences. `lo
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import logging
 import os
 import sys
@@ -52,6 +54,13 @@ def _everywhere(suppress: bool) -> argparse.ArgumentParser:
     return parser
 
 
+def _seconds(text: str) -> int:
+    """A duration, at least one second."""
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return int(text[:9])
+
+
 def parser() -> argparse.ArgumentParser:
     """Every command of CONTRACT section 3 that this version has."""
     top = argparse.ArgumentParser(
@@ -70,21 +79,23 @@ def parser() -> argparse.ArgumentParser:
     run = add("run", "live", "run", "the daemon")
     run.add_argument("--record", metavar="DIR", type=Path, help="also record a trace there")
     demo = add("demo", "live", "demo", "a whole simulated store, broker, gateway and ledger")
-    demo.add_argument("--duration", metavar="S", type=int, help="seconds (default: until Ctrl-C)")
+    demo.add_argument(
+        "--duration", metavar="S", type=_seconds, help="seconds (default: until Ctrl-C)"
+    )
     demo.add_argument("--seed", type=int, default=1)
     demo.add_argument("--level", choices=("quiet", "L1", "L2", "L3"), default="quiet",
                       help="how noisy sensors and people are (default: quiet)")  # fmt: skip
     demo.add_argument("--unplug", action="store_true", help="pull plugs while it runs")
     demo.add_argument("--dir", type=Path, help="keep journal, ledger and trace in this folder")
     simulate = add("simulate", "live", "simulate", "only the simulated devices of a configuration")
-    simulate.add_argument("--duration", metavar="S", type=int)
+    simulate.add_argument("--duration", metavar="S", type=_seconds)
     simulate.add_argument("--seed", type=int, default=1)
     simulate.add_argument("--level", choices=("quiet", "L1", "L2", "L3"), default="quiet")
     simulate.add_argument("--unplug", action="store_true", help="pull plugs while it runs")
     simulate.add_argument("--hold", action="store_true", help="people wait for a line on stdin")
     record = add("record", "bytes_", "record", "raw bytes and readings of the devices to a folder")
     record.add_argument("--out", metavar="DIR", type=Path, required=True)
-    record.add_argument("--duration", metavar="S", type=int)
+    record.add_argument("--duration", metavar="S", type=_seconds)
 
     _lookers(add)
     return top
@@ -135,7 +146,10 @@ def config_path(args: argparse.Namespace) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; its exit status."""
-    args = parser().parse_args(argv)
+    args = _parsed(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot say 猫粮
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -143,7 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         module = import_module(f"gateway.cli.{args.module}")
-        return int(getattr(module, args.function)(args))
+        status = int(getattr(module, args.function)(args))
+        sys.stdout.flush()
     except ConfigError as error:
         return _problems(error, args.json)
     except UserError as error:
@@ -152,8 +167,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"stockd: cannot write: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return UNREACHABLE
     except KeyboardInterrupt:
         return 130
+    return status
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; `decode` may have its FILE after its options, which argparse cannot see."""
+    top = parser()
+    args, rest = top.parse_known_args(argv)
+    late_file = len(rest) == 1 and not rest[0].startswith("-")
+    if args.command == "decode" and late_file and args.file == "-":
+        args.file, rest = rest[0], []
+    if rest:
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def _problems(error: Any, as_json: bool) -> int:

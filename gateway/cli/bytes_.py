@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from gateway.cli import DONE, USAGE, UserError, config_path
-from gateway.config import load
+from gateway.config import Loaded, load
 from gateway.domain.reading import Body
-from gateway.domain.wire import TraceError, body_line
+from gateway.domain.wire import TraceError, body_line, read_trace_head
 
 CHUNK: Final = 65_536
 
@@ -78,13 +78,30 @@ def replay(args: argparse.Namespace) -> int:
     out = sys.stdout.buffer
     with _source(str(path)) as source:
         try:
-            for body in run_trace(loaded.settings, loaded.store, _lines(source), args.batch):
+            lines = _judged(_lines(source), loaded)
+            for body in run_trace(loaded.settings, loaded.store, lines, args.batch):
                 out.write(body + b"\n")
         except TraceError as error:
             out.flush()
             raise UserError(f"{path}: {error}", USAGE) from None
     out.flush()
     return DONE
+
+
+def _judged(lines: Iterator[bytes], loaded: Loaded) -> Iterator[bytes]:
+    """The lines; says so when the head is of another shop or configuration."""
+    head = next(lines, b"")
+    told = read_trace_head(head)
+    if told.store != loaded.settings.store.id:
+        _warn(f"the trace is of store {told.store!r}, the configuration of another")
+    elif told.config_sha256 not in (None, loaded.sha256):
+        _warn("the configuration has changed since the trace: stock may come out otherwise")
+    yield head
+    yield from lines
+
+
+def _warn(text: str) -> None:
+    print(f"stockd: warning: {text}", file=sys.stderr)  # noqa: T201
 
 
 def _lines(source: BinaryIO) -> Iterator[bytes]:
@@ -100,7 +117,8 @@ def record(args: argparse.Namespace) -> int:
     try:
         readings = asyncio.run(run_record(loaded, args.out, args.duration))
     except FileExistsError:
-        raise UserError(f"{args.out} holds a trace already; choose another folder") from None
+        what = "holds a trace already" if args.out.is_dir() else "is no folder"
+        raise UserError(f"{args.out} {what}; choose another folder") from None
     except OSError as error:
         raise UserError(f"cannot record in {args.out}: {error.strerror}") from None
     print(f"{readings} readings in {args.out}", file=sys.stderr)  # noqa: T201

@@ -30,6 +30,10 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(str(error), UNREACHABLE) from None
     except FileExistsError:
         raise UserError(f"{args.record} holds a trace already; choose another folder") from None
+    except OSError as error:
+        if args.record is None or error.filename is None:
+            raise
+        raise UserError(f"cannot record in {args.record}: {error.strerror}") from None
     if status == app.RESTART:
         # Start-up is the one way to take a configuration in, and it takes less than a second.
         os.execv(sys.executable, [sys.executable, "-m", "gateway.cli", *sys.argv[1:]])
@@ -42,6 +46,13 @@ def demo(args: argparse.Namespace) -> int:
     """`stockd demo`."""
     from gateway.demo import Demo, DemoFailed
 
+    if args.dir is not None:
+        try:
+            args.dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot use {args.dir}: {error.strerror}") from None
+        if (args.dir / "stockd.db").exists():
+            raise UserError(f"{args.dir} holds an earlier demo; choose another folder")
     plan = Demo(args.seed, args.level, args.duration, args.unplug, args.dir, args.json)
     try:
         return DONE if asyncio.run(plan.run()) else NO

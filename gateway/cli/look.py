@@ -10,7 +10,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -26,7 +26,19 @@ from gateway.domain.wire import INT_MAX
 from gateway.health import DaemonStatus
 from gateway.journal.reader import Reader
 from gateway.journal.writer import JournalError
+from gateway.problems import did_you_mean
 from gateway.verify import verify as verify_journal
+
+COMMANDS: Final = (
+    "stocktake",
+    "set_mode",
+    "quantity",
+    "writeoff",
+    "adjust",
+    "void",
+    "tare",
+    "zero",
+)
 
 
 def _print_json(document: Any) -> None:
@@ -139,6 +151,11 @@ def stock(args: argparse.Namespace) -> int:
         else:
             row["sellable_milli"] += b.qty_milli
             row["by_location"][b.loc] = row["by_location"].get(b.loc, 0) + b.qty_milli
+    if args.location is not None:
+        for row in rows.values():
+            row["by_location"] = {
+                loc: qty for loc, qty in row["by_location"].items() if loc == args.location
+            }
     chosen = [
         row
         for row in rows.values()
@@ -241,6 +258,9 @@ def verify(args: argparse.Namespace) -> int:
 def command(args: argparse.Namespace) -> int:
     """`stockd command NAME KEY=VALUE...`."""
     loaded = load(config_path(args))
+    if args.name not in COMMANDS:
+        remedy = did_you_mean(args.name, COMMANDS) or f"there are: {', '.join(COMMANDS)}"
+        raise UserError(f"no command is called {args.name!r}; {remedy}")
     members: dict[str, Any] = {"name": args.name}
     for pair in args.args:
         key, equals, value = pair.partition("=")
@@ -265,4 +285,4 @@ def command(args: argparse.Namespace) -> int:
         _say(f"events {', '.join(map(str, result.events))}" if result.events else "nothing booked")
         for note in result.notes:
             _say(note)
-    return DONE
+    return NO if result.notes and not result.events else DONE

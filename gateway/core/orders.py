@@ -18,7 +18,17 @@ from gateway.core.postings import Poster
 from gateway.core.scans import QTY_MAX_MILLI
 from gateway.domain.ids import CSET82, REASON, gtin14
 from gateway.domain.observation import Because, Ordered
-from gateway.domain.reading import Adjust, OpenEpoch, Order, Stocktake, Void, Word, Writeoff
+from gateway.domain.reading import (
+    Adjust,
+    Hold,
+    HoldRelease,
+    OpenEpoch,
+    Order,
+    Stocktake,
+    Void,
+    Word,
+    Writeoff,
+)
 from gateway.domain.stock import ADJUST, BASKET, LOST, Opened, Ref, StockEvent
 from gateway.domain.units import PIECE_MILLI
 
@@ -56,6 +66,8 @@ class Orders:
             self._goods(at_ns, ordered.device, order)
         elif isinstance(order, Void):
             self._void(at_ns, order)
+        elif isinstance(order, Hold | HoldRelease):
+            self._poster.note(at_ns, "refused", "holds are not in this version", ordered.device)
         elif isinstance(order, OpenEpoch):
             self._poster.open_epoch(at_ns, Opened(order.baseline, order.sha256, order.why))
 

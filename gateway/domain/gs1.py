@@ -223,10 +223,11 @@ def _digital_link(uri: str) -> Item | NoItem:
 def _month_day(yymmdd: str) -> tuple[int, int] | None:
     if not (len(yymmdd) == 6 and yymmdd.isascii() and yymmdd.isdigit()):
         return None
-    month, day = int(yymmdd[2:4]), int(yymmdd[4:])
-    if not 1 <= month <= 12 or day > 31:
+    year, month, day = int(yymmdd[:2]), int(yymmdd[2:4]), int(yymmdd[4:])
+    if not 1 <= month <= 12:
         return None
-    return month, day
+    last = 29 if month == 2 and year % 4 == 0 else _MONTH_DAYS[month - 1]
+    return (month, day) if day <= last else None
 
 
 def expiry_date(yymmdd: str, year: int) -> str | None:

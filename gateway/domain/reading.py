@@ -94,7 +94,7 @@ class PosLine(Word, frozen=True, tag_field="kind", tag="pos_line"):
     """One line of a till's receipt."""
 
     receipt: str
-    line: str
+    line: str | int
     gtin: str
     qty_milli: int
     action: Literal["sale", "return", "void"]
@@ -183,6 +183,21 @@ class Zero(Word, frozen=True, tag_field="name", tag="zero"):
     device: str
 
 
+class Hold(Word, frozen=True, tag_field="name", tag="hold"):
+    """Units promised to an online order (WIRE section 13); refused until phase 2."""
+
+    hold_id: str
+    gtin: str
+    qty: int
+    expires: int
+
+
+class HoldRelease(Word, frozen=True, tag_field="name", tag="hold_release"):
+    """A hold that is over; refused until phase 2."""
+
+    hold_id: str
+
+
 class OpenEpoch(Word, frozen=True, tag_field="name", tag="open_epoch"):
     """The ledger granted an epoch to the stock stream (WIRE section 11); device `ledger`."""
 
@@ -192,7 +207,19 @@ class OpenEpoch(Word, frozen=True, tag_field="name", tag="open_epoch"):
     sha256: str | None = None
 
 
-Order = Stocktake | SetMode | Quantity | Writeoff | Adjust | Void | Tare | Zero | OpenEpoch
+Order = (
+    Stocktake
+    | SetMode
+    | Quantity
+    | Writeoff
+    | Adjust
+    | Void
+    | Tare
+    | Zero
+    | Hold
+    | HoldRelease
+    | OpenEpoch
+)
 """What a command says, by its `name`."""
 
 

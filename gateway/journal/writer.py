@@ -7,6 +7,7 @@ once, so exactly one connection of one process ever writes (a lock file sees to 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import queue
@@ -148,6 +149,8 @@ class Writer:
         """Writes what was put before, then ends."""
         self._queue.put(None)
         self._thread.join()
+        with contextlib.suppress(sqlite3.Error):  # a failed journal is closed as it is
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
 
     def _run(self) -> None:
