@@ -1,7 +1,7 @@
 """The command `stockd`: usage, exit codes, and no traceback for a user's mistake.
 
 Here: the table of commands and the one place where errors become sentences. `look` (what is),
-`live` (what runs), `bytes_` (decode, replay, record). Only this package starts `app`.
+`live` (what runs), `traces` (decode, replay, record). Only this package starts `app`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--level", choices=("quiet", "L1", "L2", "L3"), default="quiet")
     simulate.add_argument("--unplug", action="store_true", help="pull plugs while it runs")
     simulate.add_argument("--hold", action="store_true", help="people wait for a line on stdin")
-    record = add("record", "bytes_", "record", "raw bytes and readings of the devices to a folder")
+    record = add("record", "traces", "record", "raw bytes and readings of the devices to a folder")
     record.add_argument("--out", metavar="DIR", type=Path, required=True)
     record.add_argument("--duration", metavar="S", type=_seconds)
 
@@ -118,11 +118,11 @@ def _lookers(add: Add) -> None:
     why.add_argument("--lang", choices=("zh-CN", "en"), help="default: the store's")
     add("verify", "look", "verify", "folds the journal again: chain, sums, balances, gaps")
 
-    decode = add("decode", "bytes_", "decode", "bytes in, readings out as JSON lines")
+    decode = add("decode", "traces", "decode", "bytes in, readings out as JSON lines")
     decode.add_argument("driver")
     decode.add_argument("file", nargs="?", default="-", metavar="FILE|-")
     decode.add_argument("--option", action="append", default=[], metavar="K=V")
-    replay = add("replay", "bytes_", "replay", "a trace through the pure core: stock events")
+    replay = add("replay", "traces", "replay", "a trace through the pure core: stock events")
     replay.add_argument("trace", type=Path, metavar="TRACE")
     replay.add_argument("--batch", type=int, default=1, metavar="N",
                         help="readings per transaction; changes no byte of the result")  # fmt: skip
