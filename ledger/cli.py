@@ -58,15 +58,29 @@ def _complain(text: str, code: int) -> int:
 # --- arguments --------------------------------------------------------------------------------
 
 
+def _everywhere(*, before: bool) -> argparse.ArgumentParser:
+    """Options that may stand before or after the command; only those before have defaults."""
+    parser = argparse.ArgumentParser(add_help=False)
+    unset = argparse.SUPPRESS
+    parser.add_argument(
+        "--db", default=DB_URL if before else unset, help=f"database URL (default {DB_URL})"
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=False if before else unset,
+        help="one JSON document on stdout",
+    )  # fmt: skip
+    return parser
+
+
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--db", default=DB_URL, help=f"database URL (default {DB_URL})")
-    common.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    common = _everywhere(before=False)
     of_store = argparse.ArgumentParser(add_help=False)
     of_store.add_argument("--store", type=_store, help="only this store")
 
     parser = argparse.ArgumentParser(
-        prog="stockd-ledger", description="The reference central ledger of stockd."
+        prog="stockd-ledger",
+        description="The reference central ledger of stockd.",
+        parents=[_everywhere(before=True)],
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", parents=[common], help="take in what the stores send")
