@@ -19,8 +19,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 if TYPE_CHECKING:
+    from stack import Stack
+
     from gateway.health import DaemonStatus
-    from tests.conftest import Stack
 
 FOLLOWED_S = 1.0
 SCHEDULING_S = 1.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from stack import Stack
 
 BURST = 500
 AWAY_S = 2.0

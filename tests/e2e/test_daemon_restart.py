@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from stack import Stack
 
 SCANS = 20
 ECHO_MS = 400

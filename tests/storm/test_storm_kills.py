@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from stack import Stack
 
 SEED: Final = os.environ.get("STORM_SEED", "1")
 SETTLE_S: Final = 120.0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Stack
+    from stack import Stack
 
 OUTAGE_S: Final = 60.0
 HOLE_S: Final = 15.0
