@@ -27,7 +27,7 @@ from gateway.journal.rows import PRUNED, Batch
 
 GROUP_MAX: Final = 512
 """Batches of one transaction at most."""
-QUICK_NS: Final = 1_000_000
+QUICK_NS: Final = 2_000_000
 """A disk whose last commit took less is quick: waking a thread and being woken by it would cost
 more than it saves, so the caller may commit on its own. A slow disk always gets the thread."""
 WAL_PAGES: Final = 4000
