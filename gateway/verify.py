@@ -7,6 +7,9 @@ here: repair: a journal that does not verify is evidence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
 
 from gateway.core.book import Book
 from gateway.core.fuse import Fusion
@@ -22,6 +25,9 @@ from gateway.journal.reader import Reader
 from gateway.replay import Past
 
 FINDINGS_MAX = 100
+
+
+UNREADABLE: Final = StockEvent(seq=0, id="", kind="epoch_open", at_ns=0)
 
 
 class Verdict(Word, frozen=True):
@@ -50,6 +56,17 @@ def verify(reader: Reader, settings: Settings, store: Store, config_sha256: str)
     )
 
 
+def _event(body: bytes) -> StockEvent:
+    """An event as it stands; what cannot be read any more is one without lines.
+
+    Its bytes are not those that were chained: that is the finding, and the fold adds its own.
+    """
+    try:
+        return read_stock_body(body)
+    except msgspec.MsgspecError:
+        return UNREADABLE
+
+
 def _chain(reader: Reader, stream: str, findings: list[str]) -> int:
     """Gapless, and each hash follows from the one before and the bytes as they stand."""
     count, previous, expected = 0, b"", 0
@@ -61,7 +78,7 @@ def _chain(reader: Reader, stream: str, findings: list[str]) -> int:
             previous = reader.chain_at(stream, seq - 1) or previous  # type: ignore[arg-type]
         if previous and chain_next(previous, body) != chain:
             findings.append(f"{stream} {seq}: its bytes are not those that were chained")
-        if stream == "stock" and (wrong := imbalance(read_stock_body(body).lines)) is not None:
+        if stream == "stock" and (wrong := imbalance(_event(body).lines)) is not None:
             findings.append(f"stock {seq}: does not balance: {wrong}")
         previous, expected, count = chain, seq + 1, count + 1
     return count
@@ -72,7 +89,7 @@ def _balances(reader: Reader, findings: list[str]) -> None:
     sums: dict[tuple[str, str, str], int] = {}
     whole = reader.bounds("stock")[0] == 1
     for seq, body, _ in reader.rows("stock"):
-        for line in read_stock_body(body).lines:
+        for line in _event(body).lines:
             key = (line.loc, line.gtin, line.lot or "")
             told = line.loc == BASKET or line.loc not in VIRTUAL
             if key not in sums and line.after is not None:
@@ -127,7 +144,7 @@ def _fold(reader: Reader, settings: Settings, store: Store, findings: list[str])
     for n, _observation in reader.observations():
         seen += n >= saved.position.next_observation
     journalled = {
-        seq: read_stock_body(body) for seq, body, _ in reader.rows("stock")
+        seq: _event(body) for seq, body, _ in reader.rows("stock")
         if seq >= saved.position.next_seq
     }  # fmt: skip
     for seq in sorted(journalled.keys() | history.by_seq.keys()):

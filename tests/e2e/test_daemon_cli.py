@@ -207,7 +207,8 @@ def copied(shop: Stack, tmp_path: Path) -> Path:
     return tmp_path / "store.toml"
 
 
-def test_verify_finds_a_flipped_byte(shop: Stack, copied: Path, code: str) -> None:
+@pytest.mark.parametrize("flip", [1, 2, 0x80])
+def test_verify_finds_a_flipped_byte(shop: Stack, copied: Path, code: str, flip: int) -> None:
     sell(shop, code)
     assert shop.stockd("verify").returncode == 0
     sound = shop.stockd("verify", "--json", config=copied)
@@ -217,7 +218,7 @@ def test_verify_finds_a_flipped_byte(shop: Stack, copied: Path, code: str) -> No
             "SELECT seq, body FROM stock_events WHERE kind = 'stocktake'"
         ).fetchone()
         place = body.index(b'"mono_us":') + len(b'"mono_us":')
-        flipped = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+        flipped = body[:place] + bytes([body[place] ^ flip]) + body[place + 1 :]
         db.execute("UPDATE stock_events SET body = ? WHERE seq = ?", (flipped, seq))
     found = shop.stockd("verify", config=copied)
     assert found.returncode == 1
