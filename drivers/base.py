@@ -7,6 +7,7 @@ A driver is one module of this package, named as in `[[device]] driver = "…"`,
 * `SCHEMES`: the link schemes it can use, e.g. `("serial", "tcp")`.
 * `decoder(options) -> Decoder`: a pure object, bytes in and readings out. Total: arbitrary bytes
   never raise. Any chunking of the same bytes gives the same readings.
+* `REASONS`: the reasons its `garbled` readings may give.
 * `read(link, options)`: an async generator of the same readings from an open link, until the link
   is lost (`DeviceLost`). It may write (polls, set-up) and wait with `link.pause`.
 
@@ -45,10 +46,17 @@ class Decoder(Protocol):
 
 
 class Link(Protocol):
-    """An open port. Only `drivers.link` makes one."""
+    """An open port. Only `drivers.link` makes one, and `gateway.topics` one for an MQTT topic."""
+
+    @property
+    def identity(self) -> str:
+        """Which piece of hardware is plugged in there, as `usb:0403:6001:A5X`; "" = unknown."""
 
     async def read(self) -> bytes:
-        """The next bytes, at least one. Raises DeviceLost when the port is gone."""
+        """The next bytes, at least one. Raises DeviceLost when the port is gone.
+
+        A port that listens gives b"" when one caller has hung up and the next may come.
+        """
 
     def write(self, data: bytes) -> None:
         """Sends without waiting. Raises DeviceLost when the port is gone or its buffer is full."""

@@ -65,6 +65,11 @@ class _Port:
         self._watching = False
         self._watch()
 
+    @property
+    def identity(self) -> str:
+        """See `Link`."""
+        return ""
+
     async def read(self) -> bytes:
         """See `Link`."""
         while not self._buffer:

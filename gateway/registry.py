@@ -131,8 +131,8 @@ def build_options(
 ) -> Options:
     """The driver's `Options` from `[device.options]`, or from `k=v` texts with `strings`.
 
-    As text, a list is written with commas. Raises DriverProblems with every problem at once: an
-    option nobody reads, a value of the wrong type, out of range.
+    As text, a list is written `a,b` and a map `1=a1,2=a2`. Raises DriverProblems with every
+    problem at once: an option nobody reads, a value of the wrong type, out of range.
     """
     options_type: Any = driver.module.Options  # type: ignore[attr-defined]
     hints = get_type_hints(options_type)
@@ -160,8 +160,12 @@ def build_options(
 
 def _convert(said: OptionValue, hint: Any, *, strings: bool) -> object:
     value: object = said
-    if strings and isinstance(said, str) and get_origin(hint) in (tuple, list):
-        value = [part.strip() for part in said.split(",")] if said else []
+    if strings and isinstance(said, str):
+        parts = [part.strip() for part in said.split(",")] if said else []
+        if get_origin(hint) in (tuple, list):
+            value = parts
+        elif get_origin(hint) is Mapping:
+            value = {key: place for key, _, place in (part.partition("=") for part in parts)}
     return msgspec.convert(value, hint, strict=not strings)
 
 

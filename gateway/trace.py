@@ -113,6 +113,11 @@ class TappedLink:
     def __init__(self, link: Link, raw: BoundedFile) -> None:
         self._link, self._raw = link, raw
 
+    @property
+    def identity(self) -> str:
+        """See `drivers.base.Link`."""
+        return self._link.identity
+
     async def read(self) -> bytes:
         """See `drivers.base.Link`."""
         chunk = await self._link.read()

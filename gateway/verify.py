@@ -133,7 +133,7 @@ def _fold(reader: Reader, settings: Settings, store: Store, findings: list[str])
     history = _Folded(reader, saved.position.next_seq)
     inst = reader.meta("inst") or ""
     poster = Poster(store, Book(saved.balances), inst, saved.position.next_seq, history)
-    weighed = frozenset(d.location for d in settings.device if d.driver.startswith("scale_"))
+    weighed = frozenset(d.location for d in settings.device if d.role == "scale")
     fusion = Fusion(store, settings.fusion, poster, weighed, saved.parts)
     position = reader.saved().position
     seen = 0

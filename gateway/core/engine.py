@@ -90,7 +90,7 @@ class Engine:
     ) -> None:
         self._products = store.product_by_gtin()
         self._poster = Poster(store, Book(saved.balances), inst, saved.position.next_seq, history)
-        weighed = frozenset(d.location for d in settings.device if d.driver.startswith("scale_"))
+        weighed = frozenset(d.location for d in settings.device if d.role == "scale")
         self._fusion = Fusion(store, settings.fusion, self._poster, weighed, saved.parts)
         self._serials = Serials()
         self._serials.restore(
@@ -121,7 +121,7 @@ class Engine:
         self, device: DeviceSettings, settings: Settings, store: Store, parts: Mapping[str, bytes]
     ) -> None:
         location = store.location_by_id()[device.location]
-        if device.driver.startswith("scanner_"):
+        if device.role == "scanner":
             body = parts.get(f"scanner:{device.id}")
             told = device.options.get("mode") or _MODE_OF.get(location.kind, "lookup")
             rules = ScannerRules(
@@ -138,7 +138,7 @@ class Engine:
             echoes = parts.get(f"echo:{device.id}")
             seen = msgspec.json.decode(echoes, type=dict[str, Seen]) if echoes else None
             self._scanners[device.id] = Scanner(rules, self._serials, state, seen)
-        elif device.driver.startswith("scale_"):
+        elif device.role == "scale":
             body = parts.get(f"plate:{device.id}")
             masses = [
                 p.unit_mass_mg

@@ -61,6 +61,8 @@ class Weight(Word, frozen=True, tag_field="kind", tag="weight"):
     stable: bool | None = None
     """None: the scale does not say."""
     flags: tuple[str, ...] = ()
+    channel: int | msgspec.UnsetType = msgspec.UNSET
+    """Which plate of a controller that reads several; a scale of one plate never says it."""
 
 
 class Tag(Word, frozen=True, tag_field="kind", tag="tag"):
@@ -101,10 +103,15 @@ class PosLine(Word, frozen=True, tag_field="kind", tag="pos_line"):
 
 
 class DeviceState(Word, frozen=True, tag_field="kind", tag="device"):
-    """A device came or went. Said by the supervisor, not by the device."""
+    """A device came or went (said by the supervisor), or is up and has news (said by its driver).
+
+    News is what people must know of a device that goes on: an antenna lost, a buffer overrun.
+    """
 
     state: Literal["up", "down"]
     reason: str
+    identity: str | msgspec.UnsetType = msgspec.UNSET
+    """Which piece of hardware it is, `usb:…`, `llrp:…`, `sics:…`: another one is a swap."""
 
 
 class Garbled(Word, frozen=True, tag_field="kind", tag="garbled"):

@@ -106,6 +106,11 @@ class DeviceSettings(Word, frozen=True):
     location: str
     options: Mapping[str, OptionValue] = msgspec.field(default_factory=dict)
 
+    @property
+    def role(self) -> str:
+        """What it senses, by its driver's first word: scanner, scale, rfid, pos, camera."""
+        return self.driver.partition("_")[0]
+
 
 class Settings(Word, frozen=True):
     """The whole of store.toml, typed, with paths made absolute."""
