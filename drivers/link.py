@@ -21,14 +21,15 @@ import struct
 import termios
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
+from drivers import _hardware
 from drivers._address import SCHEMES, LinkAddress, parse_link
+from drivers._port import Listener, Port, Recording, keep_alive, number_of, words
 from drivers.base import DeviceLost, DeviceMisconfigured, Link
 
-BUFFER_MAX_BYTES: Final = 65_536
-"""Bytes held for a driver that is slow; beyond, the port is not read and its sender waits."""
 CONNECT_S: Final = 5
+CALLERS_WAITING_MAX: Final = 8
 
 __all__ = ["SCHEMES", "LinkAddress", "open_link", "parse_link"]
 
@@ -39,173 +40,43 @@ _EVIOCGRAB: Final = 0x4004_4590
 _EVIOCSCLOCKID: Final = 0x4004_45A0
 
 
-async def open_link(url: str, *, grab: bool = False) -> Link:
-    """An open port, watched by the running loop; `grab` takes an input device for us alone.
+async def open_link(url: str, *, grab: bool = False, listen: bool = False) -> Link:
+    """An open port, watched by the running loop.
+
+    `grab` takes an input device for us alone; `listen` waits at a tcp address for callers.
 
     Raises DeviceLost when it is not there or busy, DeviceMisconfigured when it never will work
     as it is set up; then nothing is left open.
     """
     address = parse_link(url)
+    if address.scheme == "tcp" and listen:
+        return Listener(_listen(address))
     if address.scheme == "tcp":
-        return _watched(await _connect(address), address)
+        return _watched(_Open(await _connect(address)), address)
     if address.scheme == "serial":
         return _watched(await _opened(address, lambda: _open_serial(address)), address)
     return _watched(await _opened(address, lambda: _open_evdev(address.path, grab)), address)
 
 
-class _Port:
-    """A descriptor the loop watches, and the bytes read from it that no driver has taken yet."""
+class _Open(NamedTuple):
+    """A descriptor, and the hardware behind it."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._loop = asyncio.get_running_loop()
-        self._buffer = bytearray()
-        self._lost = ""
-        self._waiter: asyncio.Future[None] | None = None
-        self._watching = False
-        self._watch()
-
-    @property
-    def identity(self) -> str:
-        """See `Link`."""
-        return ""
-
-    async def read(self) -> bytes:
-        """See `Link`."""
-        while not self._buffer:
-            self._raise_if_lost()
-            await self._woken()
-        return self._take()
-
-    async def read_within(self, timeout_ms: int) -> bytes | None:
-        """See `Link`."""
-        if not self._buffer and not self._lost:
-            timer = self._loop.call_later(timeout_ms / 1000, self._wake)
-            try:
-                await self._woken()
-            finally:
-                timer.cancel()
-        if self._buffer:
-            return self._take()
-        self._raise_if_lost()
-        return None
-
-    def write(self, data: bytes) -> None:
-        """See `Link`."""
-        self._raise_if_lost()
-        try:
-            written = os.write(self._fd, data)
-        except BlockingIOError:
-            written = 0
-        except OSError as error:
-            self._lose(_words(error))
-            written = 0
-        if written < len(data):
-            self._lose("it takes no more bytes")
-        self._raise_if_lost()
-
-    async def pause(self, duration_ms: int) -> None:
-        """See `Link`."""
-        await asyncio.sleep(duration_ms / 1000)
-
-    def close(self) -> None:
-        """See `Link`."""
-        self._lose("closed by us")
-
-    def _watch(self) -> None:
-        self._loop.add_reader(self._fd, self._on_readable)
-        self._watching = True
-
-    def _unwatch(self) -> None:
-        if self._watching:
-            self._loop.remove_reader(self._fd)
-            self._watching = False
-
-    def _on_readable(self) -> None:
-        try:
-            chunk = os.read(self._fd, BUFFER_MAX_BYTES - len(self._buffer))
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._lose(_words(error))
-            return
-        if not chunk:
-            self._at_end()
-            return
-        self._buffer += chunk
-        if len(self._buffer) >= BUFFER_MAX_BYTES:
-            self._unwatch()
-        self._wake()
-
-    def _at_end(self) -> None:
-        self._lose("the other side closed it")
-
-    def _take(self) -> bytes:
-        chunk = bytes(self._buffer)
-        self._buffer.clear()
-        if not self._watching and not self._lost:
-            self._watch()
-        return chunk
-
-    async def _woken(self) -> None:
-        if self._waiter is not None:
-            raise RuntimeError("two readers on one link")
-        # only a signal: the bytes stay in the buffer, so a cancelled reader loses none
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _lose(self, why: str) -> None:
-        if self._lost:
-            return
-        self._lost = why
-        self._unwatch()
-        os.close(self._fd)
-        self._wake()
-
-    def _raise_if_lost(self) -> None:
-        if self._lost:
-            raise DeviceLost(self._lost)
+    fd: int
+    identity: str = ""
 
 
-class _Recording(_Port):
-    """A plain file: read once to its end, then a device that says nothing.
-
-    Were it lost at its end, it would be opened again, and every scan in it booked twice.
-    """
-
-    def _watch(self) -> None:
-        # a poll does not take files: they are always readable
-        self._loop.call_soon(self._on_readable)
-
-    def _on_readable(self) -> None:
-        if not self._lost:
-            super()._on_readable()
-
-    def _at_end(self) -> None:
-        self._watching = True  # by nobody: nothing more will come
-
-    def _unwatch(self) -> None:
-        self._watching = False
-
-
-def _watched(fd: int, address: LinkAddress) -> Link:
+def _watched(opened: _Open, address: LinkAddress) -> Link:
+    fd, identity = opened
     try:
-        return _Recording(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else _Port(fd)
+        return Recording(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else Port(fd, identity)
     except OSError as error:  # a kind of file that cannot be waited on
         os.close(fd)
-        raise DeviceMisconfigured(f"{address.target}: not a device ({_words(error)})") from None
+        raise DeviceMisconfigured(f"{address.target}: not a device ({words(error)})") from None
 
 
-async def _opened(address: LinkAddress, opening: Callable[[], int]) -> int:
+async def _opened(address: LinkAddress, opening: Callable[[], int]) -> _Open:
     """The descriptor, opened aside: a sick USB adapter can block its opener for seconds."""
-    future = asyncio.get_running_loop().run_in_executor(None, opening)
+    future = asyncio.get_running_loop().run_in_executor(None, _identified, opening)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
@@ -215,9 +86,15 @@ async def _opened(address: LinkAddress, opening: Callable[[], int]) -> int:
         raise _trouble(address, error) from None
 
 
-def _close_result(future: asyncio.Future[int]) -> None:
+def _identified(opening: Callable[[], int]) -> _Open:
+    fd = opening()
+    node = os.fstat(fd)
+    return _Open(fd, _hardware.identity(node.st_rdev) if stat.S_ISCHR(node.st_mode) else "")
+
+
+def _close_result(future: asyncio.Future[_Open]) -> None:
     if not future.cancelled() and future.exception() is None:
-        os.close(future.result())
+        os.close(future.result().fd)
 
 
 def _open_serial(address: LinkAddress) -> int:
@@ -270,7 +147,7 @@ async def _connect(address: LinkAddress) -> int:
                 try:
                     sock.setblocking(False)
                     await loop.sock_connect(sock, where)
-                    _tune(sock)
+                    keep_alive(sock)
                     return sock.detach()
                 except OSError as error:
                     trouble = error
@@ -283,18 +160,24 @@ async def _connect(address: LinkAddress) -> int:
     raise _trouble(address, trouble)
 
 
-def _tune(sock: socket.socket) -> None:
-    """A cable pulled without a word is noticed within half a minute."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 25_000)
+def _listen(address: LinkAddress) -> int:
+    try:
+        sock = socket.create_server(
+            (address.host, address.port),
+            family=socket.AF_INET6 if ":" in address.host else socket.AF_INET,
+            backlog=CALLERS_WAITING_MAX,
+        )
+    except OSError as error:
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EACCES):
+            remedy = "listen on an address of this machine (0.0.0.0 = all), port 1024 or higher"
+            raise DeviceMisconfigured(f"{address.target}: {words(error)}; {remedy}") from None
+        raise _trouble(address, error) from None
+    sock.setblocking(False)
+    return sock.detach()
 
 
 def _trouble(address: LinkAddress, error: OSError) -> DeviceLost | DeviceMisconfigured:
-    number = _number(error)
+    number = number_of(error)
     if number in (errno.EACCES, errno.EPERM) and address.scheme in _GROUPS:
         remedy = f"add the user of stockd to group {_GROUPS[address.scheme]}"
         return DeviceMisconfigured(f"{address.target}: permission denied; {remedy}")
@@ -305,19 +188,4 @@ def _trouble(address: LinkAddress, error: OSError) -> DeviceLost | DeviceMisconf
         return DeviceLost(f"{address.target}: not plugged in")
     if number in (errno.EBUSY, errno.EAGAIN):
         return DeviceLost(f"{address.target}: another program has it")
-    return DeviceLost(f"{address.target}: {_words(error)}")
-
-
-def _number(error: OSError) -> int | None:
-    """The errno; pyserial keeps that of a failed set-up only in what it wraps."""
-    if error.errno is None and error.__context__ is not None and error.__context__.args:
-        inner = error.__context__.args[0]
-        return inner if isinstance(inner, int) else None
-    return error.errno
-
-
-def _words(error: OSError) -> str:
-    number = _number(error)
-    if isinstance(error, socket.gaierror) or number is None:
-        return str(error)
-    return os.strerror(number)
+    return DeviceLost(f"{address.target}: {words(error)}")

@@ -36,7 +36,13 @@ from gateway.domain.messages import (
 from gateway.domain.reading import Command, DeviceState, Order, Reading, Stocktake
 from gateway.domain.stock import VIRTUAL
 from gateway.endpoint import Tls, address_of
-from gateway.health import CommandResult, DaemonStatus, DeviceStatus, JournalStatus
+from gateway.health import (
+    CommandResult,
+    DaemonStatus,
+    DeviceStatus,
+    JournalStatus,
+    PlateStatus,
+)
 from gateway.intake import Intake
 from gateway.journal.journal import BACKLOG_MAX, Journal, OpsNote
 from gateway.journal.rows import Batch
@@ -255,6 +261,7 @@ class Daemon:
                 ops_seq=self.journal.committed("ops"),
                 backlog=self.journal.backlog,
             ),
+            repeated_lines_total=self.engine.repeated_lines_total,
             unsettled=self.engine.unsettled(),
             link=None if self.uplink is None else self.uplink.status(),
             devices=tuple(self._device_status(s) for s in self.supervisors),
@@ -262,14 +269,11 @@ class Daemon:
 
     def _device_status(self, supervisor: Supervisor) -> DeviceStatus:
         health = supervisor.health
-        plate = self.engine.plate(health.id)
-        return DeviceStatus(
-            health=health,
-            mode=self.engine.scanner_mode(health.id),
-            mass_mg=None if plate is None else plate.baseline_mg,
-            sigma_mg=None if plate is None else plate.sigma_mg,
-            moving=None if plate is None else plate.moving,
+        plates = tuple(
+            PlateStatus(location, plate.baseline_mg, plate.sigma_mg, plate.moving, trouble)
+            for location, plate, trouble in self.engine.plates(health.id)
         )
+        return DeviceStatus(health, self.engine.scanner_mode(health.id), plates)
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -285,10 +289,10 @@ class Daemon:
         self.journal.failed.add_done_callback(self._writing_failed)
         self.journal.configured(self.clock.now_ns(), self._loaded.sha256)
         self._ops("start", Started(__version__, "start"))
-        for device, driver in self._drivers.items():
-            if driver.startswith("scale_"):
+        for device in self._loaded.settings.device:
+            if device.role == "scale":
                 # What a plate shows on its return is the step of an outage.
-                self.intake.put_now(device, DeviceState("down", "gateway started"))
+                self.intake.put_now(device.id, DeviceState("down", "gateway started"))
         await self._control.start()
         tasks = [self._loop.create_task(s.run(), name=s.health.id) for s in self.supervisors]
         tasks.append(self._loop.create_task(self._keep(), name="housekeeping"))

@@ -7,7 +7,7 @@ Not here: opening a link (`supervisor`), whether the device is plugged in (`stoc
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from gateway import registry
@@ -27,7 +27,6 @@ PLANNED: Final = (
     "scale_line",
     "rfid_llrp",
     "camera",
-    "pos_lines",
 )
 """Drivers that CONTRACT section 4 names; each is refused until a version brings it."""
 
@@ -55,7 +54,21 @@ def faults(settings: Settings, faulty: Collection[KeyPath]) -> Iterator[Fault]:
             message = f'unknown location "{device.location}"'
             meant = did_you_mean(device.location, places)
             found.append(Fault((*path, "location"), message, meant))
+        if ("location",) not in faulty:
+            found += _places(device, path, places)
         yield from (fault for fault in found if fault.path not in faulty)
+
+
+def _places(device: DeviceSettings, path: KeyPath, places: Collection[str]) -> Iterator[Fault]:
+    """Maps of numbers to locations: the plates of a controller, the antennas of a reader."""
+    for name in ("channels", "antennas"):
+        told = device.options.get(name)
+        for number, place in told.items() if isinstance(told, Mapping) else ():
+            key = (*path, "options", name, number)
+            if not (number.isascii() and number.isdigit()):
+                yield Fault(key, f"{quoted(number)} is no number", 'write it like 1 = "a1"')
+            elif place not in places:
+                yield Fault(key, f'unknown location "{place}"', did_you_mean(place, places))
 
 
 def _identity(device: DeviceSettings, path: KeyPath) -> Iterator[Fault]:

@@ -22,16 +22,26 @@ class JournalStatus(Word, frozen=True):
     """Transactions handed over and not yet on disk."""
 
 
+class PlateStatus(Word, frozen=True):
+    """A plate of a scale and what it shows now."""
+
+    location: str
+    mass_mg: int | None
+    """The settled level; None before the first."""
+    sigma_mg: int
+    moving: bool
+    trouble: str
+    """`dead`, `stuck`, `saturated`, `error`: it books nothing; "" = it is well."""
+
+
 class DeviceStatus(Word, frozen=True):
     """A device and what it shows now."""
 
     health: DeviceHealth
     mode: str | None
     """Scanners: what the next scan means."""
-    mass_mg: int | None
-    """Scales: the settled level; None while it moves or before the first."""
-    sigma_mg: int | None
-    moving: bool | None
+    plates: tuple[PlateStatus, ...]
+    """Scales: one, or one for each channel of a controller."""
 
 
 class DaemonStatus(Word, frozen=True):
@@ -50,6 +60,8 @@ class DaemonStatus(Word, frozen=True):
     trace_dropped_total: int
     """Readings that a full trace, or a full disk, left out of a recording."""
     journal: JournalStatus
+    repeated_lines_total: int
+    """Till lines that were said again, and booked once."""
     unsettled: int
     """Open sales, pending steps and running counts: what the book still waits for."""
     link: UplinkStatus | None

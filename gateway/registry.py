@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, cast, get_args, get_origin, get_type_hin
 import msgspec
 
 import drivers
+from drivers import _hardware as hardware
+from drivers import _probe as probes
 from drivers.base import (
     Decoder,
     DeviceLost,
@@ -40,10 +42,15 @@ __all__ = [
     "LinkAddress",
     "LoadedDriver",
     "build_options",
+    "choices",
     "driver_names",
+    "hardware",
     "load",
+    "open_link",
     "open_port",
+    "parse_link",
     "parse_port",
+    "probes",
 ]
 
 Options = object
@@ -158,6 +165,12 @@ def build_options(
         raise DriverProblems([str(error)]) from None
 
 
+def choices(driver: LoadedDriver, option: str) -> tuple[str, ...]:
+    """The texts that an option lists, without the empty one; none when it is free or absent."""
+    hints = get_type_hints(driver.module.Options)  # type: ignore[attr-defined]
+    return tuple(one for one in _choices(hints.get(option)) if isinstance(one, str) and one)
+
+
 def _convert(said: OptionValue, hint: Any, *, strings: bool) -> object:
     value: object = said
     if strings and isinstance(said, str):
@@ -198,10 +211,14 @@ def parse_port(driver: LoadedDriver, url: str) -> LinkAddress:
 
 
 async def open_port(driver: LoadedDriver, url: str, options: Options) -> Link:
-    """The open link, grabbed where the driver has an option `grab` that says so.
+    """The open link, grabbed or listening where an option `grab` or `listen` says so.
 
     Raises DeviceLost or DeviceMisconfigured; both are worth another try later, since a plug or a
     udev rule may mend them.
     """
     parse_port(driver, url)
-    return await open_link(url, grab=bool(getattr(options, "grab", False)))
+    return await open_link(
+        url,
+        grab=bool(getattr(options, "grab", False)),
+        listen=bool(getattr(options, "listen", False)),
+    )

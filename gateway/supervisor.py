@@ -31,11 +31,16 @@ log = logging.getLogger("stockd.device")
 
 BACKOFF_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses before opening again; the last one repeats. A local port costs one open a second."""
-BACKOFF_NETWORK_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 30.0)
+BACKOFF_NETWORK_S: Final = (0.1, 0.2, 0.5, 1.0)
+"""A reader or till of the shop's own network: back within two seconds of its return, for one
+packet a second while it is away."""
 STEADY_NS: Final = 5_000_000_000
 """A link that lived this long starts the pauses anew; one that is lost sooner, again and again,
 must not fill the record with comings and goings."""
 GARBLED_REASONS_MAX: Final = 32
+NEWS_NS: Final = 60_000_000_000
+NEWS_MAX: Final = 64
+"""The same news of a device is told once a minute; more is counted."""
 
 Sink = Callable[[str, Body], Awaitable[None]]
 Tap = Callable[[str, Link], Link]
@@ -59,6 +64,11 @@ class DeviceHealth(msgspec.Struct):
     """Times its driver itself failed."""
     last_reading_ns: int = 0
     last_garbled: str = ""
+    identities: dict[str, str] = {}
+    """Which hardware it is, by who says so: `usb` (its plug), `llrp`, `sics` (itself)."""
+    news: str = ""
+    """The last that its driver told of it, e.g. an antenna lost."""
+    news_total: int = 0
 
 
 class Supervisor:
@@ -72,6 +82,7 @@ class Supervisor:
         self._options = build_options(self._driver, device.options)
         self._backoff = BACKOFF_NETWORK_S if device.link.startswith("tcp:") else BACKOFF_S
         self._silent = False
+        self._told_ns: dict[str, int] = {}
         self.health = DeviceHealth(device.id, device.driver, device.location, device.link)
 
     async def run(self) -> None:
@@ -84,6 +95,7 @@ class Supervisor:
                 try:
                     if not self._silent:
                         await self._changed("up", "opened")
+                    await self._identified(link.identity)
                     await self._read(link)
                 finally:
                     link.close()
@@ -117,11 +129,36 @@ class Supervisor:
                 if self._silent:
                     self._silent = False
                     await self._changed("up", "heard again")
+                if type(body) is DeviceState:
+                    await self._news(body)
+                    continue
                 health.readings_total += 1
                 health.last_reading_ns = self._now_ns()
                 if type(body) is Garbled:
                     self._garbled(body)
                 await sink(device, body)
+
+    async def _identified(self, identity: str) -> None:
+        kind = identity.partition(":")[0]
+        if identity and identity != self.health.identities.get(kind):
+            self.health.identities[kind] = identity
+            await self._sink(self._device.id, DeviceState("up", "identified", identity))
+
+    async def _news(self, news: DeviceState) -> None:
+        """What the driver tells of a device that is there."""
+        if news.identity is not msgspec.UNSET:
+            await self._identified(news.identity)
+            return
+        health, now = self.health, self._now_ns()
+        health.news, health.news_total = news.reason, health.news_total + 1
+        told = self._told_ns.get(news.reason)
+        if told is not None and now - told < NEWS_NS:
+            return
+        if len(self._told_ns) >= NEWS_MAX:
+            self._told_ns.clear()
+        self._told_ns[news.reason] = now
+        log.warning("device %s: %s", health.id, news.reason)
+        await self._sink(health.id, news)
 
     def _garbled(self, body: Garbled) -> None:
         health = self.health

@@ -14,6 +14,7 @@ import msgspec
 from gateway.core.book import Book
 from gateway.core.fuse import Fusion
 from gateway.core.postings import Poster
+from gateway.core.sensors import weighed
 from gateway.domain.messages import STREAMS
 from gateway.domain.observation import Observation
 from gateway.domain.reading import Word
@@ -133,8 +134,7 @@ def _fold(reader: Reader, settings: Settings, store: Store, findings: list[str])
     history = _Folded(reader, saved.position.next_seq)
     inst = reader.meta("inst") or ""
     poster = Poster(store, Book(saved.balances), inst, saved.position.next_seq, history)
-    weighed = frozenset(d.location for d in settings.device if d.role == "scale")
-    fusion = Fusion(store, settings.fusion, poster, weighed, saved.parts)
+    fusion = Fusion(store, settings.fusion, poster, weighed(settings), saved.parts)
     position = reader.saved().position
     seen = 0
     for event in _events(

@@ -14,6 +14,7 @@ from gateway.domain.observation import (
     Observation,
     Ordered,
     ScanMove,
+    TillLine,
     WeightStep,
 )
 from gateway.domain.stock import StockEvent
@@ -51,6 +52,11 @@ ACCOUNT: Final[Mapping[str, tuple[str, str]]] = {
 
 BECAUSE: Final[Mapping[str, tuple[str, str]]] = {
     "scan": ("扫码登记。", "A barcode was scanned."),
+    "till_line": ("收银系统登记。", "The till's software said so."),
+    "till_void": (
+        "收银系统撤销了第 {seq} 号销售。",
+        "The till's software took sale {seq} back.",
+    ),
     "command": ("工作人员下达了指令。", "A member of staff said so."),
     "step": ("货架秤的读数变了并稳定下来。", "The shelf scale settled at another weight."),
     "step_expired": (
@@ -173,6 +179,11 @@ def evidence(seen: Observation | None, lang: Lang) -> str:
     if isinstance(seen, ScanMove):
         text = f"扫码枪 {seen.device}，模式 {seen.mode}" if zh else (
             f"scanner {seen.device}, mode {seen.mode}"
+        )  # fmt: skip
+        return text + (f", lot {seen.lot}" if seen.lot else "")
+    if isinstance(seen, TillLine):
+        text = f"收银机 {seen.device}，小票 {seen.receipt} 第 {seen.line} 行" if zh else (
+            f"till {seen.device}, receipt {seen.receipt}, line {seen.line}"
         )  # fmt: skip
         return text + (f", lot {seen.lot}" if seen.lot else "")
     if isinstance(seen, Ordered):

@@ -23,7 +23,7 @@ from gateway.domain.ids import gtin14
 from gateway.domain.reading import Order
 from gateway.domain.stock import BASKET, VIRTUAL
 from gateway.domain.wire import INT_MAX
-from gateway.health import DaemonStatus
+from gateway.health import DaemonStatus, PlateStatus
 from gateway.journal.reader import Reader
 from gateway.journal.writer import JournalError
 from gateway.problems import did_you_mean
@@ -112,14 +112,21 @@ def _status_table(now: DaemonStatus) -> None:
     for d in now.devices:
         h = d.health
         shows = d.mode or ""
-        if d.mass_mg is not None:
-            shows = f"{d.mass_mg / 1000:.0f} g" + (" moving" if d.moving else "")
+        if d.plates:
+            shows = ", ".join(_plate(plate) for plate in d.plates)
         if h.state != "up":
             shows = h.reason
         _say(
             f"{h.id:<14}{h.location:<10}{h.driver:<16}{h.state:<7}{h.readings_total:>9}"
             f"{h.garbled_total:>9}  {shows}"
         )
+
+
+def _plate(plate: PlateStatus) -> str:
+    if plate.trouble:
+        return plate.trouble
+    level = "-" if plate.mass_mg is None else f"{plate.mass_mg / 1000:.0f} g"
+    return f"{level} moving" if plate.moving else level
 
 
 def stock(args: argparse.Namespace) -> int:

@@ -148,8 +148,9 @@ class Baskets:
         lot: str | None,
         source: Source,
         ref: Ref | None,
-    ) -> None:
-        """A sale is booked at once; its pick is found now, or within `pending_sale_s`.
+        code: str = "scan",
+    ) -> int:
+        """A sale is booked at once, as the event returned; its pick is found now or soon.
 
         A lot on the label is the lot: what was attributed to another is relabelled (5.7).
         """
@@ -169,13 +170,14 @@ class Baskets:
             parts += healed
         if rest:
             parts.append((lot or "", rest))
-        because = Because("sale_took_pick", seq=taken[0].seq) if taken else Because("scan")
+        because = Because("sale_took_pick", seq=taken[0].seq) if taken else Because(code)
         event = self._poster.move(
             "sale", at_ns, BASKET, SOLD, gtin, merged(parts), because, src=(source,), ref=ref
         )
         if rest:
             trail.open.append(OpenSale(at_ns, rest, lot or "", event.seq, source.dev, source.ref))
         self._changed(gtin)
+        return event.seq
 
     def _oldest(
         self, at_ns: int, trail: Trail, qty_milli: int, lot: str | None = None

@@ -14,15 +14,25 @@ import msgspec
 
 from gateway.core.book import Balance, Book, BrokenInvariant
 from gateway.core.fuse import Fusion
+from gateway.core.hardware import Hardware
+from gateway.core.lanes import Lanes
 from gateway.core.postings import History, Posted, Poster
-from gateway.core.scans import QUANTITY_MAX, Scanner, ScannerRules, ScannerState
-from gateway.core.serials import Seen, Serials
-from gateway.core.weigh import Plate, PlateRules, PlateState
-from gateway.domain.observation import DeviceSeen, Note, Observation, Ordered
+from gateway.core.scans import QUANTITY_MAX
+from gateway.core.sensors import Sensors, weighed
+from gateway.core.serials import Serials
+from gateway.core.vitals import TOLD, Trouble
+from gateway.core.weigh import Plate
+from gateway.domain.observation import (
+    DeviceSeen,
+    Note,
+    Observation,
+    Ordered,
+)
 from gateway.domain.reading import (
     Command,
     DeviceState,
     Mode,
+    PosLine,
     Quantity,
     Reading,
     Scan,
@@ -32,12 +42,13 @@ from gateway.domain.reading import (
     Word,
     Zero,
 )
-from gateway.domain.settings import DeviceSettings, Settings
-from gateway.domain.store import LocationKind, Store
+from gateway.domain.settings import Settings
+from gateway.domain.store import Store
+from gateway.domain.units import NS_PER_S
 
-_MODE_OF: Final[Mapping[LocationKind, Mode]] = {"till": "sale", "receiving": "receive"}
-"""What a scanner does where nobody configured it: elsewhere it only looks up."""
-DEFAULT_RATE_HZ: Final = 20
+_NO_PLATES: Final[dict[int | msgspec.UnsetType, str]] = {}
+TROUBLE_NS: Final = 3600 * NS_PER_S
+"""The same trouble of a plate is told once an hour; the status shows it always."""
 REF_MAX: Final = 64
 """Characters of a business document's number."""
 
@@ -90,8 +101,7 @@ class Engine:
     ) -> None:
         self._products = store.product_by_gtin()
         self._poster = Poster(store, Book(saved.balances), inst, saved.position.next_seq, history)
-        weighed = frozenset(d.location for d in settings.device if d.role == "scale")
-        self._fusion = Fusion(store, settings.fusion, self._poster, weighed, saved.parts)
+        self._fusion = Fusion(store, settings.fusion, self._poster, weighed(settings), saved.parts)
         self._serials = Serials()
         self._serials.restore(
             {
@@ -100,11 +110,16 @@ class Engine:
                 if key.startswith("serial:")
             }
         )
-        self._scanners: dict[str, Scanner] = {}
-        self._plates: dict[str, Plate] = {}
-        self._place_of: dict[str, str] = {}
-        for device in settings.device:
-            self._add_device(device, settings, store, saved.parts)
+        sensors = Sensors(settings, store, self._serials, saved.parts)
+        self._sensors = sensors
+        self._scanners, self._plates, self._vitals = (
+            sensors.scanners, sensors.plates, sensors.vitals,
+        )  # fmt: skip
+        self._channels = sensors.channels
+        self._hardware = Hardware(saved.parts)
+        self._troubles: dict[str, int] = {}
+        self._up: dict[str, bool] = {}
+        self._lanes = Lanes(self._fusion.tills, self._poster, sensors.tills, sensors.lane_of)
         self._now_ns = saved.position.at_ns
         self._number = saved.position.next_observation
         self._observations: list[tuple[int, Observation]] = []
@@ -116,42 +131,6 @@ class Engine:
             self._scanner_changed(name)
         self._changed.clear()
         self._due_ns: int | None = self._earliest()
-
-    def _add_device(
-        self, device: DeviceSettings, settings: Settings, store: Store, parts: Mapping[str, bytes]
-    ) -> None:
-        location = store.location_by_id()[device.location]
-        if device.role == "scanner":
-            body = parts.get(f"scanner:{device.id}")
-            told = device.options.get("mode") or _MODE_OF.get(location.kind, "lookup")
-            rules = ScannerRules(
-                device=device.id,
-                location=location.id if location.physical else None,
-                mode=told,  # type: ignore[arg-type]
-                modes=tuple(device.options.get("modes", ())),  # type: ignore[arg-type]
-                presentation=bool(device.options.get("presentation", False)),
-                mode_prefix=settings.scan.mode_prefix,
-                mode_idle_s=settings.fusion.mode_idle_s,
-                quantity_s=settings.fusion.quantity_s,
-            )
-            state = msgspec.json.decode(body, type=ScannerState) if body else None
-            echoes = parts.get(f"echo:{device.id}")
-            seen = msgspec.json.decode(echoes, type=dict[str, Seen]) if echoes else None
-            self._scanners[device.id] = Scanner(rules, self._serials, state, seen)
-        elif device.role == "scale":
-            body = parts.get(f"plate:{device.id}")
-            masses = [
-                p.unit_mass_mg
-                for f in store.planogram
-                if f.location == location.id
-                and (p := self._products.get(f.gtin)) is not None
-                and p.unit_mass_mg
-            ]
-            rate = device.options.get("rate_hz", DEFAULT_RATE_HZ)
-            rules_ = PlateRules(device.id, location.id, int(rate), min(masses, default=None))  # type: ignore[arg-type]
-            saved = msgspec.json.decode(body, type=PlateState) if body else None
-            self._plates[device.id] = Plate(rules_, saved)
-            self._place_of[device.id] = location.id
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -207,27 +186,56 @@ class Engine:
             self.advance(at_ns)
         self._now_ns = at_ns
         if type(body) is Weight:
-            plate = self._plates.get(reading.device)
-            if plate is not None:
-                step = plate.weight(at_ns, body.mass_mg, body.stable, body.flags)
-                if step is not None:
-                    self._changed[f"plate:{reading.device}"] = None
-                    self._observe([msgspec.structs.replace(step, ref=self._ref(at_ns))])
-                    self._settle(at_ns)
+            self._weight(at_ns, reading.device, body)
             return
         if type(body) is Scan:
-            scanner = self._scanners.get(reading.device)
-            if scanner is not None:
-                observations = scanner.scan(at_ns, self._ref(at_ns), body, self._products)
-                self._scanner_changed(reading.device)
-                self._observe(observations)
-            else:
-                self._refuse(at_ns, reading.device, "is no scanner here: its scan has no effect")
+            self._scan(at_ns, reading.device, body)
+        elif type(body) is PosLine:
+            line = self._lanes.line(at_ns, reading.device, body, self._number)
+            if line is not None:
+                self._observe([line])
         elif type(body) is DeviceState:
             self._device(at_ns, reading.device, body)
         elif type(body) is Command:
             self._command(at_ns, reading.device, body)
         self._settle(at_ns)
+
+    def _weight(self, at_ns: int, device: str, body: Weight) -> None:
+        name = self._channels.get(device, _NO_PLATES).get(body.channel)
+        if name is None:
+            return
+        plate, vitals = self._plates[name], self._vitals[name]
+        if vitals.heard(at_ns, body, self._vitals.values()):
+            plate.lost()  # what it shows when it is well again is one step, not to be trusted alone
+            self._trouble(at_ns, device, name, vitals.trouble)
+        if vitals.trouble:
+            return
+        step = plate.weight(at_ns, body.mass_mg, body.stable, body.flags)
+        if step is not None:
+            self._changed[f"plate:{name}"] = None
+            self._observe([msgspec.structs.replace(step, ref=self._ref(at_ns))])
+            self._settle(at_ns)
+
+    def _trouble(self, at_ns: int, device: str, name: str, trouble: Trouble) -> None:
+        place, key = self._sensors.place_of[name], f"{name} {trouble}"
+        told_ns = self._troubles.get(key)
+        if told_ns is not None and at_ns - told_ns < TROUBLE_NS:
+            return
+        self._troubles[key] = at_ns
+        if trouble:
+            text = f"{name} at {place} {TOLD[trouble]}; it books nothing until it is well"
+            self._poster.note(at_ns, f"sensor_{trouble}", text, device)
+        else:
+            self._poster.note(at_ns, "sensor_well", f"{name} at {place} weighs again", device)
+
+    def _scan(self, at_ns: int, device: str, body: Scan) -> None:
+        scanner = self._scanners.get(device)
+        if scanner is None:
+            self._refuse(at_ns, device, "is no scanner here: its scan has no effect")
+            return
+        observations = scanner.scan(at_ns, self._ref(at_ns), body, self._products)
+        self._scanner_changed(device)
+        self._observe(self._lanes.scanned(device, body.data, observations))
 
     def _settle(self, at_ns: int) -> None:
         """After an input: what it made due already is fired before anything else is heard."""
@@ -243,12 +251,22 @@ class Engine:
         self._poster.note(at_ns, "refused", f"{device} {why}", device)
 
     def _device(self, at_ns: int, device: str, body: DeviceState) -> None:
-        plate = self._plates.get(device)
-        if plate is None:
-            return
-        if body.state == "down":
-            plate.lost()
-        self._observe([DeviceSeen(at_ns, device, self._place_of[device], body.state == "up")])
+        if body.identity is not msgspec.UNSET:
+            swap = self._hardware.identified(at_ns, device, body.identity)
+            if swap is not None:
+                self._observe([swap])
+                text = f"{device} is another piece of hardware: {swap.after}, was {swap.before}"
+                self._poster.note(at_ns, "device_swapped", text, device)
+        up = body.state == "up"
+        if up and self._up.get(device):
+            return  # news of a device that is there
+        self._up[device] = up
+        for name in self._channels.get(device, _NO_PLATES).values():
+            if body.state == "down":
+                self._plates[name].lost()
+                self._vitals[name].away()
+            place = self._sensors.place_of[name]
+            self._observe([DeviceSeen(at_ns, device, place, up)])
 
     def _command(self, at_ns: int, device: str, command: Command) -> None:
         order = command.order
@@ -297,9 +315,10 @@ class Engine:
     def take(self) -> Outcome:
         """Everything since the last call. The caller commits it before it tells anyone."""
         posted, notes = self._poster.take()
-        keys = [*self._changed, *self._fusion.changed]
+        keys = [*self._changed, *self._fusion.changed, *self._hardware.changed]
         keys += [f"serial:{key}" for key in self._serials.changed]
-        for changed in (self._changed, self._fusion.changed, self._serials.changed):
+        parts = (self._changed, self._fusion.changed, self._hardware.changed, self._serials.changed)
+        for changed in parts:
             changed.clear()
         observations, self._observations = self._observations, []
         return Outcome(
@@ -320,6 +339,8 @@ class Engine:
         part: msgspec.Struct | None
         if kind == "plate":
             part = self._plates[name].state
+        elif kind == "identity":
+            return self._hardware.part(name)
         elif kind == "serial":
             part = self._serials.get(name)
         else:
@@ -339,9 +360,16 @@ class Engine:
         self._levels_told.update(dict.fromkeys(names))
         return tuple((f"plate:{name}", self._part(f"plate:{name}")) for name in names)
 
-    def plate(self, device: str) -> Plate | None:
-        """The detector of a scale, for the status view."""
-        return self._plates.get(device)
+    def plates(self, device: str) -> list[tuple[str, Plate, Trouble]]:
+        """Location, detector and trouble of each plate of a scale, for the status view."""
+        names = self._channels.get(device, _NO_PLATES).values()
+        place_of = self._sensors.place_of
+        return [(place_of[n], self._plates[n], self._vitals[n].trouble) for n in names]
+
+    @property
+    def repeated_lines_total(self) -> int:
+        """Till lines that were said again, and booked once."""
+        return self._lanes.repeats_total
 
     def scanner_mode(self, device: str) -> Mode | None:
         """What a scanner's next scan would mean; None when it is no scanner."""

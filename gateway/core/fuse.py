@@ -19,6 +19,7 @@ from gateway.core.counts import Count, Counts
 from gateway.core.orders import Orders, Removal
 from gateway.core.postings import Poster
 from gateway.core.shelves import Place, Shelves
+from gateway.core.tills import Receipt, Taps, Tills
 from gateway.domain.observation import (
     Because,
     DeviceSeen,
@@ -26,13 +27,15 @@ from gateway.domain.observation import (
     Observation,
     Ordered,
     ScanMove,
+    TillLine,
     WeightStep,
 )
 from gateway.domain.settings import FusionSettings
 from gateway.domain.stock import BASKET, SOLD, SUPPLIER, TRANSFER, WASTE, Ref, Source
 from gateway.domain.store import Store
+from gateway.domain.units import PIECE_MILLI
 
-Part = Trail | Place | Count
+Part = Trail | Place | Count | Receipt | Taps
 
 
 class Fusion:
@@ -69,6 +72,7 @@ class Fusion:
             lambda device: self._touch(f"count:{device}"),
         )
         self._orders = Orders(poster, self._baskets, self._counts, self._remove)
+        self.tills = Tills(self._keep)
         self._restore(saved)
 
     # --- time -----------------------------------------------------------------------------------
@@ -120,6 +124,9 @@ class Fusion:
 
     # --- state ----------------------------------------------------------------------------------
 
+    def _keep(self, key: str) -> None:
+        self.changed[key] = None
+
     def part(self, key: str) -> Part | None:
         """The state behind a key of `changed`; None when it is gone."""
         kind, _, name = key.partition(":")
@@ -127,6 +134,8 @@ class Fusion:
             "trail": self._baskets.trails,
             "place": self._shelves.places,
             "count": self._counts.counts,
+            "receipt": self.tills.receipts,
+            "taps": self.tills.lanes,
         }[kind]  # type: ignore[assignment]
         return parts.get(name)
 
@@ -150,6 +159,7 @@ class Fusion:
             else:
                 continue
             self._touch(key)
+        self.tills.restore(saved)
         self.changed.clear()
 
     # --- observations ---------------------------------------------------------------------------
@@ -160,6 +170,9 @@ class Fusion:
         if isinstance(observation, ScanMove):
             self._poster.because_of(number, (Source(observation.device, observation.ref),))
             self._scan(observation)
+        elif isinstance(observation, TillLine):
+            self._poster.because_of(number, (Source(observation.device, observation.ref),))
+            self._till_line(observation)
         elif isinstance(observation, WeightStep):
             self._poster.because_of(number, (Source(observation.device, observation.ref),))
             self._shelves.step(observation, number)
@@ -206,9 +219,51 @@ class Fusion:
                 s.mode, s.at_ns, origin, place, s.gtin, parts, Because("scan"), ref=_document(s)
             )
 
-    def _learn(self, s: ScanMove) -> None:
+    def _till_line(self, line: TillLine) -> None:
+        if self._poster.known_uom(line.gtin) == "EA" and line.qty_milli % PIECE_MILLI:
+            text = f"line {line.ref}: {line.qty_milli} of {line.gtin} are no whole pieces"
+            self._poster.note(line.at_ns, "refused", text, line.device)
+            return
+        self._learn(line)
+        if line.action == "void":
+            self._void_line(line)
+        elif line.action == "sale":
+            self.tills.heard(line, self._sell(line, line.qty_milli))
+        else:
+            place = self._store.first_of("receiving", "backroom")
+            place = place or next(iter(self._store.homes(line.gtin)), None)
+            if place is None:
+                text = f"return of {line.gtin}: no place for it"
+                self._poster.note(line.at_ns, "no_location", text, line.device)
+                return
+            event = self._poster.move(
+                "return", line.at_ns, SOLD, place, line.gtin, [(line.lot or "", line.qty_milli)],
+                Because("till_line"), ref=Ref("receipt", line.receipt),
+            )  # fmt: skip
+            self.tills.heard(line, event.seq)
+
+    def _sell(self, line: TillLine, qty_milli: int) -> int:
+        source, ref = Source(line.device, line.ref), Ref("receipt", line.receipt)
+        return self._baskets.sale(
+            line.at_ns, line.gtin, qty_milli, line.lot, source, ref, "till_line"
+        )
+
+    def _void_line(self, line: TillLine) -> None:
+        """The sale goes back whole, and what is left of it is sold again (ALGORITHMS 1.3)."""
+        sale = self.tills.sale_to_void(line)
+        event = None if sale is None or sale.seq is None else self._poster.lookup(sale.seq)
+        if sale is None or event is None or self._poster.is_voided(event):
+            text = f"line {line.ref} takes back a sale that is not booked"
+            self._poster.note(line.at_ns, "void_refused", text, line.device)
+        else:
+            self._orders.take_back(line.at_ns, event, Because("till_void", seq=event.seq))
+            rest = sale.qty_milli - sale.voided_milli - line.qty_milli
+            self.tills.voided(line, sale, self._sell(line, rest) if rest else None)
+        self.tills.heard(line, None)
+
+    def _learn(self, s: ScanMove | TillLine) -> None:
         """What the label says of unit and expiry; only what is booked is learned."""
-        self._poster.uom_of(s.gtin, s.uom)
+        self._poster.uom_of(s.gtin, s.uom if isinstance(s, ScanMove) else None)
         if s.lot is not None and s.exp is not None:
             self._poster.book.learn_expiry(s.gtin, s.lot, s.exp)
 

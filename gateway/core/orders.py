@@ -127,6 +127,10 @@ class Orders:
         if original is None or why is not None:
             self._poster.note(at_ns, "void_refused", f"{order.event} {why}")
             return
+        self.take_back(at_ns, original, msgspec.structs.replace(_COMMAND, seq=original.seq))
+
+    def take_back(self, at_ns: int, original: StockEvent, because: Because) -> None:
+        """Posts the exact mirror of an event that was not taken back before."""
         self._cover(at_ns, original)
         mirror = [
             Posting(line.loc, line.gtin, line.lot, -line.d) for line in original.lines if line.d
@@ -135,7 +139,7 @@ class Orders:
             "void",
             at_ns,
             mirror,
-            msgspec.structs.replace(_COMMAND, seq=original.seq),
+            because,
             corr=original.id,
             ref=original.ref,
         )

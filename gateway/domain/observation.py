@@ -65,6 +65,33 @@ class ModeChanged(Word, frozen=True, tag_field="obs", tag="mode"):
     why: Literal["barcode", "command", "idle"]
 
 
+class TillLine(Word, frozen=True, tag_field="obs", tag="line"):
+    """A line of a till's receipt, heard for the first time."""
+
+    at_ns: int
+    device: str
+    ref: str
+    receipt: str
+    line: str
+    action: Literal["sale", "return", "void"]
+    gtin: str
+    qty_milli: int
+    lane: str
+    """The location of the till."""
+    lot: str | None = None
+    """As the lane's scanner read it; None when it did not."""
+    exp: str | None = None
+
+
+class Swapped(Word, frozen=True, tag_field="obs", tag="swap"):
+    """Another piece of hardware answers under a device's name: it takes over its place."""
+
+    at_ns: int
+    device: str
+    before: str
+    after: str
+
+
 class WeightStep(Word, frozen=True, tag_field="obs", tag="step"):
     """A plate settled at another mass."""
 
@@ -99,7 +126,9 @@ class Ordered(Word, frozen=True, tag_field="obs", tag="order"):
     order: Order
 
 
-Observation = ScanMove | Dropped | ModeChanged | WeightStep | DeviceSeen | Ordered
+Observation = (
+    ScanMove | Dropped | ModeChanged | TillLine | WeightStep | DeviceSeen | Swapped | Ordered
+)
 
 
 class Row(Word, frozen=True):
@@ -116,6 +145,8 @@ BECAUSE: Final = (
     "step",
     "step_expired",
     "scan_proves_removal",
+    "till_line",
+    "till_void",
     "sale_took_pick",
     "sale_found_lost",
     "sale_proves_pick",

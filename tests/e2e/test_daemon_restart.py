@@ -54,7 +54,7 @@ def calm(shop: Stack) -> bool:
     if now is None:
         return False
     plate = now.devices[0]
-    return plate.moving is False and plate.mass_mg == shop.scale.grams * 1000
+    return plate.plates[0].moving is False and plate.plates[0].mass_mg == shop.scale.grams * 1000
 
 
 def basket(shop: Stack) -> int:

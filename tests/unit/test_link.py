@@ -17,7 +17,8 @@ import uvloop
 
 from drivers import link as link_module
 from drivers.base import DeviceLost, DeviceMisconfigured, Link
-from drivers.link import BUFFER_MAX_BYTES, open_link, parse_link
+from drivers._port import BUFFER_MAX_BYTES
+from drivers.link import open_link, parse_link
 
 DEADLINE_S = 10
 Run = Callable[[Coroutine[Any, Any, None]], None]

@@ -2,6 +2,8 @@
 
     12.5  scan till-1 {Jar}           text of the label; {Name} is a product's GTIN-13, {GS} FNC1
           scan dock-1 01{Jar14}10L1 aim=]C1 mode=receive        {Name14} is the GTIN-14
+    30    line pos-1 R1/1 Jar 2 sale  a line of a till's receipt; also return, void
+    40    device scale-a1 up identity=usb:0403:6001:A    which hardware it is
     0     count a1 Jar 10 [lot=L1]     a stocktake command: ten pieces (3.25 would be kilograms)
     0     writeoff a1 Jar 1 damaged    and `adjust a1 Jar -1 other`
     0     mode hand-1 restock [location=back] [ref=D7]
@@ -13,7 +15,9 @@
     50    noise scale-a1 1.0           standard deviation in grams from here on (default 0.2)
     60    drift scale-a1 0.01          grams per second from here on
     70    quiet scale-a1 for=30        keeps the scale talking when nothing happens to it
+    80    stick scale-a1 for=40        its cell fails: one constant value
     99    end                          moves time
+          put hub-1/2 500              channel 2 of a controller of several plates
 
 Scales speak ten times a second, from five seconds before until five after anything that happens to
 them; in between they are silent. Integers only, so every machine makes the same trace.
@@ -24,11 +28,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import UNSET
+
 from gateway.domain.reading import (
     Adjust,
     Body,
     Command,
     DeviceState,
+    PosLine,
     Quantity,
     Reading,
     Scan,
@@ -63,6 +70,7 @@ class Plate:
     touches: list[tuple[int, int, int]] = field(default_factory=list)
     flags: list[tuple[int, int, str]] = field(default_factory=list)
     noise: list[tuple[int, int]] = field(default_factory=list)
+    stuck: list[tuple[int, int]] = field(default_factory=list)
     drift: list[tuple[int, int]] = field(default_factory=list)
     awake: list[tuple[int, int]] = field(default_factory=list)
     states: list[tuple[int, bool]] = field(default_factory=list)
@@ -100,8 +108,12 @@ class Plate:
             if not next((up for start, up in reversed(self.states) if start <= at), True):
                 continue
             flag = next((flag for a, b, flag in self.flags if a <= at < b), None)
-            body = Weight(0, None, (flag,)) if flag else Weight(self.mass_mg(at, noise), None, ())
-            yield Reading(at, name, body)
+            device, _, channel = name.partition("/")
+            plate = int(channel) if channel else UNSET
+            mass_mg = 0 if flag else self.mass_mg(at, noise)
+            if any(a <= at < b for a, b in self.stuck):
+                mass_mg = self.base_mg
+            yield Reading(at, device, Weight(mass_mg, None, (flag,) if flag else (), plate))
 
 
 class Script:
@@ -135,7 +147,7 @@ class Script:
 
     def _line(self, at: int, words: list[str], options: dict[str, str]) -> None:
         verb, *args = words
-        if verb in ("put", "take", "touch", "flag", "noise", "drift", "quiet"):
+        if verb in ("put", "take", "touch", "flag", "noise", "drift", "quiet", "stick"):
             self._weight(at, verb, self._plates.setdefault(args[0], Plate()), args[1:], options)
         elif verb == "scan":
             names = {"GS": "\x1d"}
@@ -143,8 +155,14 @@ class Script:
                 names |= {name: gtin[1:], f"{name}14": gtin}
             text = args[1].format(**names)
             self._say(at, args[0], Scan(text, options.get("aim"), options.get("mode")))  # type: ignore[arg-type]
+        elif verb == "line":
+            receipt, number = args[1].split("/")
+            gtin, qty, action = self._gtin(args[2]), milli(args[3]), args[4]
+            line = int(number) if number.isdigit() else number
+            self._say(at, args[0], PosLine(receipt, line, gtin, qty, action))  # type: ignore[arg-type]
         elif verb == "device":
-            self._say(at, args[0], DeviceState(args[1], "script"))  # type: ignore[arg-type]
+            who = options.get("identity", UNSET)
+            self._say(at, args[0], DeviceState(args[1], "script", who))  # type: ignore[arg-type]
             if args[0].startswith("scale-"):
                 plate = self._plates.setdefault(args[0], Plate())
                 plate.states.append((at, args[1] == "up"))
@@ -193,6 +211,8 @@ class Script:
                 plate.noise.append((at, milli(args[0])))
             case "drift":
                 plate.drift.append((at, milli(args[0])))
+            case "stick":
+                plate.stuck.append((at, at + length))
 
 
 def milli_seconds(text: str) -> int:

@@ -1,0 +1,80 @@
+"""A lane whose sales are told by the till's software: its lines become observations, once each.
+
+Here: which lines are heard, and that the lane's scanner posts no sale (ALGORITHMS 1.5). Not here:
+what a line does in the book (`fuse`, `tills`), where the tills are (`sensors`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.core.postings import Poster
+from gateway.core.tills import Tills
+from gateway.domain.ids import gtin14
+from gateway.domain.observation import Dropped, Observation, ScanMove, TillLine
+from gateway.domain.reading import PosLine
+from gateway.domain.units import PIECE_MILLI
+
+_REFUSED: Final = {
+    "conflict": "the till said it before with other content",
+    "full": "the receipt has too many lines",
+}
+
+
+class Lanes:
+    """The lanes of the shop that have a till, and the scanners that stand at them."""
+
+    def __init__(
+        self, tills: Tills, poster: Poster, lane_of: Mapping[str, str], scanners: Mapping[str, str]
+    ) -> None:
+        """`lane_of`: location by till; `scanners`: location by scanner at such a till."""
+        self._tills, self._poster = tills, poster
+        self._lane_of, self._scanners = lane_of, scanners
+        self.repeats_total = 0
+        """Lines that were said again."""
+
+    def scanned(self, device: str, data: str, seen: list[Observation]) -> list[Observation]:
+        """What a scanner saw; at a lane with a till, a sale is evidence for the till's line."""
+        lane = self._scanners.get(device)
+        return seen if lane is None else [self._tap(lane, data, one) for one in seen]
+
+    def _tap(self, lane: str, data: str, seen: Observation) -> Observation:
+        if not isinstance(seen, ScanMove) or seen.mode != "sale":
+            return seen
+        self._tills.tap(seen.at_ns, lane, seen.gtin, seen.lot, seen.exp)
+        return Dropped(seen.at_ns, seen.device, seen.ref, data, seen.mode, "not_owner")
+
+    def line(self, at_ns: int, device: str, body: PosLine, number: int) -> TillLine | None:
+        """A till's line as observation `number`; None when it books nothing. Never raises."""
+        lane, gtin = self._lane_of.get(device), gtin14(body.gtin)
+        ref = f"{body.receipt}/{body.line}"
+        verdict = "" if gtin is None else self._tills.judge(at_ns, device, body, gtin)
+        if verdict == "repeat":
+            self.repeats_total += 1
+            return None
+        why = _REFUSED.get(verdict)
+        if lane is None:
+            why = "this device is no till here"
+        if why is not None or gtin is None or lane is None:
+            text = f"line {ref} ({body.gtin}) is not booked: {why or 'that is no GTIN'}"
+            self._poster.note(at_ns, "refused", text, device)
+            return None
+        if verdict == "reused":
+            ref = f"{ref}.{number}"  # a source is named once (WIRE 6)
+            text = f"receipt {body.receipt} was used before: put the date into its number"
+            self._poster.note(at_ns, "receipt_reused", text, device)
+        tap = self._tills.claim(at_ns, lane, gtin, body.qty_milli // PIECE_MILLI)
+        return TillLine(
+            at_ns=at_ns,
+            device=device,
+            ref=ref,
+            receipt=body.receipt,
+            line=str(body.line),
+            action=body.action,
+            gtin=gtin,
+            qty_milli=body.qty_milli,
+            lane=lane,
+            lot=None if tap is None else tap.lot,
+            exp=None if tap is None else tap.exp,
+        )

@@ -1,0 +1,115 @@
+"""The devices of the configuration, each with the filter that hears it.
+
+Here: which filter a device gets, and by what rules. Not here: what it hears (`engine`), how it
+filters (`scans`, `weigh`, `vitals`, `lanes`). A controller of several plates is one device with a
+plate for each channel; a plate's name is the device's, or `device/channel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.core.scans import Scanner, ScannerRules, ScannerState
+from gateway.core.serials import Seen, Serials
+from gateway.core.vitals import Vitals
+from gateway.core.weigh import Plate, PlateRules, PlateState
+from gateway.domain.reading import Mode
+from gateway.domain.settings import DeviceSettings, Settings
+from gateway.domain.store import LocationKind, Store
+
+_MODE_OF: Final[Mapping[LocationKind, Mode]] = {"till": "sale", "receiving": "receive"}
+"""What a scanner does where nobody configured it: elsewhere it only looks up."""
+DEFAULT_RATE_HZ: Final = 20
+
+
+class Sensors:
+    """Filters by device; plates by name."""
+
+    def __init__(
+        self, settings: Settings, store: Store, serials: Serials, parts: Mapping[str, bytes]
+    ) -> None:
+        self._settings, self._store, self._serials = settings, store, serials
+        self.scanners: dict[str, Scanner] = {}
+        self.plates: dict[str, Plate] = {}
+        self.vitals: dict[str, Vitals] = {}
+        self.channels: dict[str, dict[int | msgspec.UnsetType, str]] = {}
+        """Names of a scale's plates by channel; UNSET is the only plate of most scales."""
+        self.place_of: dict[str, str] = {}
+        """Where each plate is, by its name."""
+        self.tills: dict[str, str] = {}
+        """Lane of each device that speaks till lines."""
+        self.lane_of: dict[str, str] = {}
+        """Lane of each scanner at such a till: its taps post nothing there."""
+        owned = {d.location for d in settings.device if d.role == "pos"}
+        for device in settings.device:
+            if device.role == "scanner":
+                self._add_scanner(device, parts)
+                if device.location in owned:
+                    self.lane_of[device.id] = device.location
+            elif device.role == "scale":
+                self._add_scale(device, parts)
+            elif device.role == "pos":
+                self.tills[device.id] = device.location
+
+    def _add_scanner(self, device: DeviceSettings, parts: Mapping[str, bytes]) -> None:
+        location = self._store.location_by_id()[device.location]
+        body = parts.get(f"scanner:{device.id}")
+        told = device.options.get("mode") or _MODE_OF.get(location.kind, "lookup")
+        rules = ScannerRules(
+            device=device.id,
+            location=location.id if location.physical else None,
+            mode=told,  # type: ignore[arg-type]
+            modes=tuple(device.options.get("modes", ())),  # type: ignore[arg-type]
+            presentation=bool(device.options.get("presentation", False)),
+            mode_prefix=self._settings.scan.mode_prefix,
+            mode_idle_s=self._settings.fusion.mode_idle_s,
+            quantity_s=self._settings.fusion.quantity_s,
+        )
+        state = msgspec.json.decode(body, type=ScannerState) if body else None
+        echoes = parts.get(f"echo:{device.id}")
+        seen = msgspec.json.decode(echoes, type=dict[str, Seen]) if echoes else None
+        self.scanners[device.id] = Scanner(rules, self._serials, state, seen)
+
+    def _add_scale(self, device: DeviceSettings, parts: Mapping[str, bytes]) -> None:
+        names = self.channels[device.id] = {}
+        for channel, name, location in plates_of(device):
+            names[channel] = name
+            body = parts.get(f"plate:{name}")
+            rate = int(device.options.get("rate_hz", DEFAULT_RATE_HZ))  # type: ignore[arg-type]
+            rules = PlateRules(device.id, location, rate, self._lightest_mg(location))
+            saved = msgspec.json.decode(body, type=PlateState) if body else None
+            self.plates[name] = Plate(rules, saved)
+            self.vitals[name] = Vitals(device.driver, rate)
+            self.place_of[name] = location
+
+    def _lightest_mg(self, location: str) -> int | None:
+        products = self._store.product_by_gtin()
+        masses = [
+            product.unit_mass_mg
+            for facing in self._store.planogram
+            if facing.location == location
+            and (product := products.get(facing.gtin)) is not None
+            and product.unit_mass_mg
+        ]
+        return min(masses, default=None)
+
+
+def plates_of(device: DeviceSettings) -> list[tuple[int | msgspec.UnsetType, str, str]]:
+    """Channel, name and location of each plate of a scale."""
+    told = device.options.get("channels")
+    if not isinstance(told, Mapping) or not told:
+        return [(msgspec.UNSET, device.id, device.location)]
+    return [(int(n), f"{device.id}/{int(n)}", location) for n, location in told.items()]
+
+
+def weighed(settings: Settings) -> frozenset[str]:
+    """Locations that a plate stands under."""
+    return frozenset(
+        location
+        for device in settings.device
+        if device.role == "scale"
+        for _, _, location in plates_of(device)
+    )
