@@ -89,7 +89,8 @@ async def _opened(address: LinkAddress, opening: Callable[[], int]) -> _Open:
 def _identified(opening: Callable[[], int]) -> _Open:
     fd = opening()
     node = os.fstat(fd)
-    return _Open(fd, _hardware.identity(node.st_rdev) if stat.S_ISCHR(node.st_mode) else "")
+    device = stat.S_ISCHR(node.st_mode)
+    return _Open(fd, _hardware.identity(node.st_rdev, _hardware.SYS) if device else "")
 
 
 def _close_result(future: asyncio.Future[_Open]) -> None:

@@ -1,65 +1,74 @@
-"""Mettler-Toledo scales and balances that speak MT-SICS, levels 0 and 1: one line per weight.
+"""Mettler-Toledo scales and balances that speak MT-SICS: one line per weight.
 
-Source: Mettler-Toledo MT-SICS reference manual 11780711: "Response formats", "Error messages",
-commands S, SI, SIR.
+Source: Mettler-Toledo MT-SICS reference manuals 11780711 (balances, levels 0 to 3) and 11781363
+(weigh modules): "Response formats", "Error messages", commands @, I4, S, SI, SIR, SR, SNR, SU.
 
     S _ S _ _ _ _ _ _ 1 . 2 4 3 _ k g CR LF
-    |   |   |                   |   unit: mg, g, kg, lb, oz
-    |   |   |                   10 characters, right-aligned, sign before the first digit
+    |   |   |                   |   unit: mg, g, kg, t, lb, oz, ozt, ct
+    |   |   |                   10 characters, right-aligned, sign before the first digit; digits
+    |   |   |                   in brackets are not verified: 12.34[5]; "Error 10b": a fault
     |   status: S stable, D dynamic, + overload, - underload, I cannot now, L wrong parameter
-    identification: S for the answers to S, SI and SIR
+    identification: S for the answers to S, SI, SIR, SR, SNR and SU, and after the transfer key
+    I 4 _ A _ " B 0 2 1 0 0 2 5 9 3 "   serial number: asked for, and after @ and switching on
     E S   syntax error (command unknown)     E T   transmission error     E L   logical error
 
-Answers to other commands, which a person may send from the scale's other port, are understood
-and say nothing here. In "T S 100.00 g" the number is a tare, not a weight.
+Some makers identify a weight by the command instead (`SI S 1.243 kg`); it is read alike. Answers
+to other commands, which a person may send from the scale's other port, are understood and say
+nothing here. In "T S 100.00 g" the number is a tare, not a weight.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from drivers import framing
-from drivers.base import DeviceLost, DeviceMisconfigured, DeviceSilent, Link
-from gateway.domain.reading import Body, Garbled, Weight, garbled
-from gateway.domain.units import UNIT_NG, mass_mg
+from drivers._display import shown_mg
+from drivers._polling import LOST_MS, RESEND_MS, answers
+from drivers.base import DeviceMisconfigured, Link
+from gateway.domain.reading import Body, DeviceState, Garbled, Weight, garbled
+from gateway.domain.units import UNIT_NG
+
+__all__ = ["LOST_MS", "REASONS", "RESEND_MS", "SCHEMES", "Options", "decode", "decoder", "read"]
 
 SCHEMES: Final = ("serial", "tcp")
 REASONS: Final = (
     *framing.REASONS,
     "noise",  # no answer of this protocol
     "number",  # a weight whose number is none, or is more than any scale carries
-    "unit",  # a weight in a unit that is no mass we know
+    "unit",  # a weight in a unit that is no mass we know: pieces, percent
     "syntax_error",  # ES: the scale does not know our command
     "transmission_error",  # ET: the scale received us badly; check parity and cable
     "logical_error",  # EL, S L: the scale knows our command and cannot do it
 )
 
-RESEND_MS: Final = 2_000
-"""Silence after which the command is sent again: a scale switched off and on forgets SIR."""
-LOST_MS: Final = 10_000
-"""Silence after which the scale is lost."""
-
 _LINE_MAX_BYTES: Final = 256  # I1 and I2 answers are the longest, under 100
-_NUMBER_MAX_CHARS: Final = 10
-_MASS_MAX_MG: Final = 10**12  # a thousand tonnes
+_NUMBER_MAX_CHARS: Final = 12  # ten, and the two brackets
 _ERRORS: Final = {
     b"ES": "syntax_error",
     b"ET": "transmission_error",
     b"EL": "logical_error",
 }
+_WEIGHTS: Final = frozenset(b"S SI SIR SIRU SIU SNR SNRU SR SRU ST SU".split())
 _STABLE: Final = {b"S": True, b"D": False}
+_NOTHING_NOW: Final = Weight(0, None, ("error",))
 _SAID: Final = {
     b"+": Weight(0, False, ("over",)),
     b"-": Weight(0, False, ("under",)),
-    b"I": Weight(0, None, ("error",)),
+    b"I": _NOTHING_NOW,
 }
-_OTHER_ANSWERS: Final = frozenset(
-    b"C D DW I0 I1 I2 I3 I4 I5 I10 I11 I14 K T TA TAC TI Z ZI".split()
+_NO_DISPLAY: Final = re.compile(rb"-{2,10}")  # no weight to show: warming up, or outside its range
+_SERIAL: Final = re.compile(rb'I4 +A +"([ -!#-~]{1,64})"')
+# every command of levels 0 to 3 that answers under its own name
+_OTHER: Final = re.compile(
+    rb"A\d\d|B\d\d|C\d?|CO[MP]\w?|D|DAT|DW|DY|E0\d|F\d\d|FCUT|I\d{1,2}|K|LST|M\d\d|MOD|NID|"
+    rb"P\d{3}|PRN|PW|PWR|R\d\d|RDB|RST|S[MX]\d|SIH|SIS|SIX\d|SFIR|SN?RU?|ST|SWU|SXIR?|T|TA|TAC|TAR|TC|"
+    rb"TI|TIM|TST\d|U|UPD|USTB|WMCF|WS|Z|ZC|ZI"
 )
-_OTHER_STATUSES: Final = frozenset(b"A B I L S D + -".split())
+_OTHER_STATUSES: Final = frozenset(b"A B C D E I L R S + -".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +84,38 @@ class Options:
             raise DeviceMisconfigured(f"rate_hz = {self.rate_hz} is not from 1 to 100")
 
 
-def decode(frame: bytes, options: Options) -> Weight | Garbled | None:
+def decode(frame: bytes, options: Options) -> Weight | DeviceState | Garbled | None:
     """One line to one reading; None for an answer that is no weight. Never raises."""
     del options  # every scale answers alike
     if not frame.isascii() or not frame.decode("ascii").isprintable():
         return garbled("noise", frame)
     match [word for word in frame.split(b" ") if word]:
-        case [b"S", (b"S" | b"D") as status, number, unit]:
-            return _weight(frame, _STABLE[status], number.decode(), unit.decode())
-        case [b"S", (b"+" | b"-" | b"I") as status]:
+        case [weight, (b"S" | b"D") as status, number, unit] if weight in _WEIGHTS:
+            return _weight(frame, _STABLE[status], number, unit.decode())
+        case [weight, (b"+" | b"-" | b"I") as status] if weight in _WEIGHTS:
             return _SAID[status]
-        case [b"S", b"L"]:
+        case [weight, b"L"] if weight in _WEIGHTS:
             return garbled("logical_error", frame)
         case [(b"ES" | b"ET" | b"EL") as error]:
             return garbled(_ERRORS[error], frame)
-        case [answer, status, *_] if answer in _OTHER_ANSWERS and status in _OTHER_STATUSES:
-            return None
+        case [other, status, *_] if status in _OTHER_STATUSES and _OTHER.fullmatch(other):
+            return _identity(frame)
     return garbled("noise", frame)
 
 
-def _weight(frame: bytes, stable: bool, number: str, unit: str) -> Weight | Garbled:
+def _weight(frame: bytes, stable: bool, number: bytes, unit: str) -> Weight | Garbled:
+    if number == b"Error" or _NO_DISPLAY.fullmatch(number):
+        return _NOTHING_NOW
     if unit not in UNIT_NG:
         return garbled("unit", frame)
-    mass = mass_mg(number, unit) if len(number) <= _NUMBER_MAX_CHARS else None
-    if mass is None or abs(mass) > _MASS_MAX_MG:
-        return garbled("number", frame)
-    return Weight(mass, stable)
+    mass = shown_mg(number.decode(), unit) if len(number) <= _NUMBER_MAX_CHARS else None
+    return garbled("number", frame) if mass is None else Weight(mass, stable)
+
+
+def _identity(frame: bytes) -> DeviceState | None:
+    found = _SERIAL.fullmatch(frame)
+    serial = found[1].decode().strip() if found else ""
+    return DeviceState("up", "identified", f"sics:{serial}") if serial else None
 
 
 def decoder(options: Options) -> framing.FrameDecoder:
@@ -109,43 +124,14 @@ def decoder(options: Options) -> framing.FrameDecoder:
     return framing.FrameDecoder(split, lambda frame: decode(frame, options))
 
 
-async def read(link: Link, options: Options) -> AsyncIterator[Body]:
-    """Weights until the link is lost or silent for LOST_MS; then raises DeviceLost."""
-    weights = decoder(options)
+async def read(link: Link, options: Options) -> AsyncGenerator[Body, None]:
+    """Who the scale is, then weights until it is lost or silent; then raises DeviceLost.
+
+    The serial number is asked for before the stream: some scales end a stream at any command.
+    """
+    poll_hz = 0 if options.command == "SIR" else options.rate_hz
     command = options.command.encode() + b"\r\n"
-    polled = options.command != "SIR"
-    silent_ms = 0
-    # the tick runs beside the answer, so that a slow line does not slow the rate
-    tick: asyncio.Future[None] | None = None
-    try:
-        link.write(command)
-        while True:
-            if polled and tick is None:
-                tick = asyncio.ensure_future(link.pause(1000 // options.rate_hz))
-            chunk = await link.read_within(RESEND_MS)
-            if chunk is None:
-                silent_ms = _more_silence(silent_ms)
-                link.write(command)
-                continue
-            silent_ms = 0
-            bodies = weights.feed(chunk)
-            for body in bodies:
-                yield body
-            if bodies and tick is not None:
-                await tick
-                tick = None
-                link.write(command)
-    except DeviceLost:
-        for body in weights.end():
+    scale = answers(link, decoder(options), command, poll_hz, opening=b"I4\r\n")
+    async with aclosing(scale):
+        async for body in scale:
             yield body
-        raise
-    finally:
-        if tick is not None:
-            tick.cancel()
-
-
-def _more_silence(silent_ms: int) -> int:
-    silent_ms += RESEND_MS
-    if silent_ms >= LOST_MS:
-        raise DeviceSilent(f"silent for {LOST_MS // 1000} s")
-    return silent_ms

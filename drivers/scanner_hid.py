@@ -7,8 +7,9 @@ Source: Linux Documentation/input/input.rst and event-codes.rst, struct input_ev
     type 0 EV_SYN: code 0 SYN_REPORT, 3 SYN_DROPPED (the kernel's buffer ran over)
 
 End of a scan, ALGORITHMS 1.1 item 5: the terminator, or a gap over 100 ms. What a person types is
-no scan: over 50 ms a character on the mean, or a single character that only a gap ended. Time is
-the records' own, never the arrival's, so a slow gateway cuts no scan in two.
+no scan: over 50 ms a key on the mean, or a single key that only a gap ended. Keys, not characters:
+an Alt code is four of them. Time is the records' own, never the arrival's, so a slow gateway cuts
+no scan in two. Next: `_keyboard` (what keys say), `_keymap` (countries), `_scan` (the text).
 
 `garbled` shows the record that spoiled the scan; what else the scan holds is not believed. A scan
 without its terminator when the stream ends is cut; when only silence ends it, it is whole.
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from drivers import _keymap, _scan, framing
+from drivers._keyboard import NOTHING, Keyboard
 from drivers.base import DeviceLost, Link
 from gateway.domain.reading import Body, Garbled, Mode, garbled
 
@@ -52,10 +54,12 @@ _ENDS: Final = {"enter": "\r\n", "tab": "\t", "any": "\r\n\t", "none": ""}
 class Options:
     """Options of `[device.options]`."""
 
-    layout: Literal["us", "gb", "de", "fr"] = "us"  # the keyboard the scanner imitates
+    layout: Literal["us", "gb", "de", "fr", "cn"] = "us"  # the keyboard it imitates; cn is us
     terminator: Literal["enter", "tab", "any", "none"] = "enter"  # any: enter or tab
     aim: bool = False  # the scanner types AIM identifiers
     grab: bool = True  # nobody else on this machine sees its keys; read when the link opens
+    caps_lock: bool = False  # CapsLock is on at first; the scanner's own key turns it
+    num_lock: bool = True  # keypad digits are digits; false: once the scanner pressed NumLock
     # Read by the core, not here:
     mode: Mode | Literal[""] = ""  # its own mode; "" = by its location
     modes: tuple[Mode, ...] = ()  # modes that mode barcodes may switch it to
@@ -63,26 +67,32 @@ class Options:
 
 
 class KeyDecoder:
-    """Records in, scans out: the keys that are held, and the text since the last scan."""
+    """Records in, scans out: the keyboard, and the text since the last scan."""
 
     def __init__(self, options: Options) -> None:
         self._split = framing.Records(_RECORD.size)
-        self._layout = _keymap.LAYOUTS[options.layout]
+        self._options = options
         self._ends = _ENDS[options.terminator]
-        self._aim = options.aim
-        self._held: set[int] = set()
-        self._caps = False
+        self._keyboard = self._new_keyboard()
         self._dropping = False  # until the next SYN_REPORT
         self._spoiled = False  # until the end of this scan
         self._text: list[str] = []
+        self._presses = 0  # keys of this scan: an Alt code is several
         self._last = b""  # record of the last key of the scan
         self._last_us = 0
         self._typed_us = 0  # from the first key of the scan to the last
 
+    def _new_keyboard(self) -> Keyboard:
+        return Keyboard(
+            _keymap.LAYOUTS[self._options.layout],
+            caps_lock=self._options.caps_lock,
+            num_lock=self._options.num_lock,
+        )
+
     @property
     def pending(self) -> bool:
         """Whether a scan has begun that silence would end."""
-        return bool(self._text)
+        return bool(self._text) or (self._keyboard.half and not self._spoiled)
 
     def feed(self, chunk: bytes) -> list[Body]:
         """Scans that these bytes complete, in order. Never raises."""
@@ -101,14 +111,14 @@ class KeyDecoder:
     def end(self) -> list[Body]:
         """What was left when the stream ended; then ready for another stream."""
         bodies: list[Body] = []
-        if self._text and self._ends:
+        if self.pending and self._ends:
             bodies.append(garbled(framing.CUT, self._last))
         else:
             self._finish(bodies, by_terminator=False)
         bodies.extend(frame for frame in self._split.end() if isinstance(frame, Garbled))
         self._restart()
-        self._held.clear()
-        self._caps = self._dropping = False
+        self._keyboard = self._new_keyboard()
+        self._dropping = False
         self._last_us = 0
         return bodies
 
@@ -124,7 +134,8 @@ class KeyDecoder:
             if value == _DOWN:
                 self._down(code, sec * 1_000_000 + usec, record, bodies)
             elif value == _UP:
-                self._held.discard(code)
+                for char in self._keyboard.release(code):
+                    self._character(char, record, bodies)
 
     def _syn(self, code: int, at_us: int, record: bytes, bodies: list[Body]) -> None:
         if code == _SYN_DROPPED:
@@ -132,34 +143,31 @@ class KeyDecoder:
             self._restart()
             # the rest of this scan would pass for a whole one
             self._spoiled = self._dropping = True
-            self._held.clear()
+            self._keyboard.let_go()
             self._last_us = at_us
         elif code == _SYN_REPORT:
             self._dropping = False
 
     def _down(self, code: int, at_us: int, record: bytes, bodies: list[Body]) -> None:
         if code in _keymap.MODIFIERS:
-            self._held.add(code)
-            return
-        if code == _keymap.CAPS_LOCK:
-            self._caps = not self._caps
-            return
-        if code in _keymap.OTHER_LOCKS:
+            self._keyboard.modify(code)
             return
         since_us = max(0, at_us - self._last_us)
-        if since_us > GAP_US and (self._text or self._spoiled):
+        if since_us > GAP_US and (self.pending or self._spoiled):
             self._finish(bodies, by_terminator=False)
-        if self._text:
+        if self._presses:
             self._typed_us += since_us
+        self._presses += 1
         self._last, self._last_us = record, at_us
-        self._character(self._char(code), record, bodies)
+        for char in self._keyboard.press(code):
+            self._character(char, record, bodies)
 
     def _character(self, char: str, record: bytes, bodies: list[Body]) -> None:
         if char and char in self._ends:
             self._finish(bodies, by_terminator=True)
         elif self._spoiled:
             return
-        elif not char:
+        elif char == NOTHING:
             self._spoil("unknown_key", record, bodies)
         elif _scan.is_control(char):
             self._spoil("control", record, bodies)
@@ -168,54 +176,27 @@ class KeyDecoder:
         else:
             self._text.append(char)
 
-    def _char(self, code: int) -> str:
-        """What this key prints with the keys that are held; empty when nothing."""
-        if self._held & _keymap.COMMANDS:
-            return ""
-        ctrl = bool(self._held & _keymap.CTRLS)
-        if code in _keymap.FIXED:
-            return "" if ctrl else _keymap.FIXED[code]
-        prints = self._layout.get(code)
-        if ctrl:
-            # a scanner told another layout may still send GS as the US keyboard's Ctrl-]
-            us = _keymap.LAYOUTS["us"].get(code)
-            return self._control(prints) or self._control(us)
-        return self._level(prints)
-
-    def _level(self, prints: _keymap.Prints | None) -> str:
-        if prints is None:
-            return ""
-        if _keymap.ALTGR in self._held:
-            return prints.altgr
-        shift = bool(self._held & _keymap.SHIFTS)
-        if self._caps and prints.capital():
-            shift = not shift
-        return prints.shift if shift else prints.plain
-
-    def _control(self, prints: _keymap.Prints | None) -> str:
-        """The control character of ASCII: Ctrl-] is GS, Ctrl-M is CR."""
-        char = self._level(prints).upper()
-        return chr(ord(char) - 64) if len(char) == 1 and "@" <= char <= "_" else ""
-
     def _spoil(self, reason: str, record: bytes, bodies: list[Body]) -> None:
         bodies.append(garbled(reason, record))
         self._restart()
         self._spoiled = True
 
     def _finish(self, bodies: list[Body], *, by_terminator: bool) -> None:
-        if self._text:
-            text = "".join(self._text)
-            gaps = len(text) if by_terminator else len(text) - 1
+        if self._keyboard.half and self.pending:
+            bodies.append(garbled("unknown_key", self._last))
+        elif self._text:
+            gaps = self._presses - 1
             if gaps == 0 or self._typed_us > TYPING_US * gaps:
                 bodies.append(garbled("typing", self._last))
             else:
-                bodies.append(_scan.scan(text, self._last, aim=self._aim))
+                bodies.append(_scan.scan("".join(self._text), self._last, aim=self._options.aim))
+        self._keyboard.break_off()
         self._restart()
 
     def _restart(self) -> None:
         self._text.clear()
         self._spoiled = False
-        self._typed_us = 0
+        self._presses = self._typed_us = 0
 
 
 def decoder(options: Options) -> KeyDecoder:

@@ -112,8 +112,7 @@ class Daemon:
 
     def _begin_trace(self, folder: Path) -> Trace:
         trace = Trace(folder, self._loaded.settings.store.id, self._loaded.sha256)
-        catalogue = self._loaded.settings.catalogue
-        trace.keep_config(self._loaded.path, Path(catalogue.products), Path(catalogue.planogram))
+        trace.keep_config(self._loaded.path, self._loaded.settings.catalogue.sheets)
         now = self.clock.now_ns()
         # A trace begins with an empty book: what the journal holds is told as it was counted.
         trace.write(

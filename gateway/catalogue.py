@@ -1,22 +1,22 @@
-"""products.csv and planogram.csv (CONTRACT section 4) to the words of `domain.store`, row by row.
+"""The sheets of a shop (CONTRACT section 4) to the words of `domain.store`, row by row.
 
-Here: what each cell may say, what a spreadsheet does to numbers and how to undo it. Not here:
-encodings and separators (`sheet`), where the files are (`config`). Every bad row is named; a good
-one beside it is still read.
+Here: products.csv, planogram.csv and packs.csv, how their rows fit together. Not here: what a
+single cell may say (`cells`), encodings and separators (`sheet`), where the files are (`config`).
+Every bad row is named; a good one beside it is still read.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
-from gateway.domain import ids, units
-from gateway.domain.stock import UOMS, Uom
-from gateway.domain.store import Facing, Location, Product
+from gateway.cells import Cells
+from gateway.domain import rcn
+from gateway.domain.stock import Uom
+from gateway.domain.store import Case, Facing, Location, Product
 from gateway.problems import Problem, did_you_mean, quoted
-from gateway.sheet import Row, read_sheet
+from gateway.sheet import read_sheet
 
 PRODUCT_COLUMNS: Final = (
     "gtin",
@@ -27,19 +27,24 @@ PRODUCT_COLUMNS: Final = (
     "low_stock_milli",
     "near_expiry_days",
     "category",
+    "unit_price_minor",
 )
 PLANOGRAM_COLUMNS: Final = ("location", "slot", "gtin", "facings", "depth", "capacity_milli")
+PACK_COLUMNS: Final = ("case_gtin", "gtin", "units")
 
 MASS_MAX_MG: Final = 10**9
 """A tonne: heavier goods stand on no shelf."""
-QTY_MAX_MILLI: Final = 10**12
 DAYS_MAX: Final = 3_660
 PLACES_MAX: Final = 10_000
-TEXT_MAX: Final = 200
+PRICE_MAX_MINOR: Final = 10**9
+UNITS_MAX: Final = 10_000
+"""Units of one case; of cases within cases together `CONTENT_MAX`."""
+CONTENT_MAX: Final = 1_000_000
+NESTED_MAX: Final = 8
+"""Cases within cases: each, inner, outer, layer, pallet, and some to spare."""
 
-_ROUNDED: Final = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
-_AS_TEXT: Final = "format the column as text and enter it again; 请将该列设为文本格式后重新输入"
-_MASS: Final = re.compile(r"(\d+(?:\.\d+)?) ?(mg|g|kg|lb|oz)", re.IGNORECASE)
+_UOM_OF: Final = {"mass_g": "KGM", "count": "EA"}
+"""The unit in which a value inside a number is a quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,26 @@ class PlanogramSheet:
     problems: tuple[Problem, ...]
 
 
-def read_products(data: bytes, file: str) -> ProductSheet:
-    """The products of a sheet; `file` is how problems name it. Never raises, whatever the bytes."""
+@dataclass(frozen=True, slots=True)
+class PackSheet:
+    """The sound rows of packs.csv, and what is wrong with the others."""
+
+    cases: tuple[Case, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def read_products(data: bytes, file: str, layouts: Sequence[rcn.RcnLayout] = ()) -> ProductSheet:
+    """The products of a sheet; `file` is how problems name it. Never raises, whatever the bytes.
+
+    `layouts`: how labels of this shop carry a value; their items have a number without one.
+    """
     sheet = read_sheet(data, file, PRODUCT_COLUMNS, needed=("gtin", "name"))
     problems = list(sheet.problems)
     products: list[Product] = []
     rows: dict[str, int] = {}
     for row in sheet.rows:
-        cells = _Cells(row, file)
-        product = _product(cells)
+        cells = Cells(row, file)
+        product = _product(cells, layouts)
         if product.gtin and rows.setdefault(product.gtin, row.number) != row.number:
             cells.fault("gtin", f"{product.gtin} is in row {rows[product.gtin]} already")
         problems += cells.problems
@@ -92,7 +108,7 @@ def read_planogram(
     places = None if locations is None else {location.id: location for location in locations}
     uoms = {product.gtin: product.uom for product in sheet.products}
     for row in read.rows:
-        cells = _Cells(row, file)
+        cells = Cells(row, file)
         facing = _facing(cells, places, sheet.gtins, uoms)
         key = (facing.location, facing.slot, facing.gtin)
         if all((facing.location, facing.gtin)) and rows.setdefault(key, row.number) != row.number:
@@ -103,11 +119,84 @@ def read_planogram(
     return PlanogramSheet(tuple(facings), _by_row(problems))
 
 
+def read_packs(data: bytes, file: str, sheet: ProductSheet) -> PackSheet:
+    """The cases of a shop with these products, each down to its units. Never raises.
+
+    Products whose `gtins` is None are not known, so no unit is unknown.
+    """
+    read = read_sheet(data, file, PACK_COLUMNS, needed=PACK_COLUMNS)
+    problems = list(read.problems)
+    packs = [_pack(Cells(row, file)) for row in read.rows]
+    known = _Known({p.case_gtin: p for p in reversed(packs)}, sheet.gtins, whole=read.whole)
+    cases = []
+    for pack in packs:
+        case = _case(pack, known)
+        problems += pack.cells.problems
+        if case is not None and not pack.cells.problems:
+            cases.append(case)
+    return PackSheet(tuple(cases), _by_row(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """A row of packs.csv; an empty GTIN and 0 units where the cell has a fault."""
+
+    cells: Cells
+    case_gtin: str
+    gtin: str
+    units: int
+
+
+def _pack(cells: Cells) -> _Pack:
+    if cells.empty("units"):
+        cells.fault("units", "is missing")
+    units = cells.number("units", 1, UNITS_MAX) or 0
+    return _Pack(cells, cells.gtin("case_gtin"), cells.gtin(), units)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a row of packs.csv may speak of."""
+
+    packs: Mapping[str, _Pack]
+    """By case; of two rows about one case the first."""
+    gtins: Collection[str] | None
+    """The products; None when they are not known."""
+    whole: bool
+    """Whether every row of packs.csv could be read."""
+
+
+def _case(pack: _Pack, known: _Known) -> Case | None:
+    """The case of a row, cases within it undone; notes what is wrong with this row."""
+    fault, case, gtins = pack.cells.fault, pack.case_gtin, known.gtins
+    if case and known.packs[case] is not pack:
+        fault("case_gtin", f"{case} is in row {known.packs[case].cells.row} already")
+    if gtins is not None and case in gtins:
+        fault("case_gtin", f"{case} is a product too", "take it out of one of the two sheets")
+    units, unit, chain = pack.units, pack.gtin, [case]
+    while unit in known.packs and not (unit in (gtins or ()) or unit in chain):
+        if len(chain) == NESTED_MAX:
+            fault("gtin", f"over {NESTED_MAX} cases in one another")
+            return None
+        chain.append(unit)
+        units, unit = units * known.packs[unit].units, known.packs[unit].gtin
+    if unit in chain and unit:
+        if unit == case:  # else it is told of those that are in the circle
+            fault("gtin", f"the case is in itself: {' > '.join([*chain, unit][:4])}")
+        return None
+    if units > CONTENT_MAX:
+        fault("units", f"{units} units in one case, over {CONTENT_MAX}")
+    unknown = gtins is not None and unit not in gtins
+    if unknown and unit == pack.gtin and unit and known.whole:
+        fault("gtin", f"{unit} is neither a product nor a case", "add it to products.csv")
+    return Case(case, unit, units) if unit and units and not unknown else None
+
+
 def _by_row(problems: list[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(problems, key=lambda problem: problem.row or problem.line or 0))
 
 
-def _product(cells: _Cells) -> Product:
+def _product(cells: Cells, layouts: Sequence[rcn.RcnLayout]) -> Product:
     gtin, name, uom = cells.gtin(), cells.name(), cells.uom()
     mass_mg = cells.number("unit_mass_mg", 1, MASS_MAX_MG)
     sd_mg = cells.number("unit_mass_sd_mg", 0, MASS_MAX_MG)
@@ -115,6 +204,7 @@ def _product(cells: _Cells) -> Product:
         cells.fault("unit_mass_sd_mg", "without unit_mass_mg", "fill both, or neither")
     elif sd_mg is not None and mass_mg is not None and sd_mg >= mass_mg:
         cells.fault("unit_mass_sd_mg", f"{sd_mg} is not less than the mass itself, {mass_mg}")
+    _carries(cells, gtin, uom, layouts)
     return Product(
         gtin=gtin,
         name=name,
@@ -124,11 +214,27 @@ def _product(cells: _Cells) -> Product:
         low_stock_milli=cells.qty("low_stock_milli", uom),
         near_expiry_days=cells.number("near_expiry_days", 0, DAYS_MAX),
         category=cells.text("category"),
+        unit_price_minor=cells.number("unit_price_minor", 1, PRICE_MAX_MINOR),
     )
 
 
+def _carries(cells: Cells, gtin: str, uom: Uom, layouts: Sequence[rcn.RcnLayout]) -> None:
+    """Notes what is wrong with the number of an item whose labels carry a value."""
+    layout = rcn.layout_of(gtin, layouts)
+    if layout is None:
+        return
+    item = rcn.item_gtin(gtin, layout)
+    if item != gtin:
+        text = f"{gtin} carries a value (prefix {layout.prefix} of [[scan.rcn]])"
+        cells.fault("gtin", text, f"write {item}, the number of all its labels")
+    wanted = _UOM_OF.get(layout.value, uom)
+    if wanted != uom:
+        text = f"is {uom}, but labels with prefix {layout.prefix} carry {layout.value}"
+        cells.fault("uom", text, f"write {wanted}")
+
+
 def _facing(
-    cells: _Cells,
+    cells: Cells,
     places: Mapping[str, Location] | None,
     gtins: Collection[str] | None,
     uoms: Mapping[str, Uom],
@@ -151,116 +257,3 @@ def _facing(
         depth=cells.number("depth", 1, PLACES_MAX) or 1,
         capacity_milli=cells.qty("capacity_milli", uoms.get(gtin)),
     )
-
-
-class _Cells:
-    """The cells of one row, each read as what its column holds; collects what is wrong."""
-
-    def __init__(self, row: Row, file: str) -> None:
-        self._row = row
-        self._file = file
-        self.problems: list[Problem] = []
-
-    def fault(self, column: str, message: str, remedy: str | None = None) -> None:
-        """Notes what is wrong with one cell."""
-        self.problems.append(
-            Problem(self._file, message, row=self._row.number, key=column, remedy=remedy)
-        )
-
-    def empty(self, column: str) -> bool:
-        """Whether there is nothing in the cell."""
-        return not self._row.cells.get(column)
-
-    def text(self, column: str) -> str:
-        """The cell; empty when the sheet lacks the column."""
-        text = self._row.cells.get(column, "")
-        if len(text) > TEXT_MAX or not text.isprintable():
-            self.fault(column, f"must be at most {TEXT_MAX} printable characters in one line")
-        return text
-
-    def name(self) -> str:
-        """What people call the product."""
-        name = self.text("name")
-        if not name:
-            self.fault("name", "is missing")
-        elif not name.strip("? "):
-            self.fault("name", "was lost when the sheet was saved", "save it as CSV UTF-8")
-        return name
-
-    def gtin(self) -> str:
-        """A GTIN-14; empty, with a fault, when the cell holds none."""
-        text = self._row.cells.get("gtin", "")
-        if why := gtin_fault(text):
-            self.fault("gtin", *why)
-            return ""
-        return text.zfill(14)
-
-    def uom(self) -> Uom:
-        """The unit of measure; EA when empty."""
-        text = self._row.cells.get("uom", "") or "EA"
-        if text not in UOMS:
-            meant = did_you_mean(text, UOMS)
-            self.fault("uom", f"must be one of {', '.join(UOMS)}, not {quoted(text)}", meant)
-            return "EA"
-        return cast("Uom", text)
-
-    def number(self, column: str, low: int, high: int) -> int | None:
-        """A whole number; None when empty, and with a fault when the cell holds none."""
-        text = self._row.cells.get(column, "")
-        if not text:
-            return None
-        if text.isascii() and text.isdigit() and len(text) <= 18:
-            value = int(text)
-            if low <= value <= high:
-                return value
-            self.fault(column, f"must be {low} to {high}, not {value}")
-        elif text[0] in "-−" and text[1:].isdecimal():
-            self.fault(column, f"must not be negative: {text}")
-        elif _ROUNDED.fullmatch(text):
-            self.fault(column, f"a spreadsheet has rounded it: {text}", _AS_TEXT)
-        else:
-            remedy = "digits alone, without point, separator or unit"
-            mass = _MASS.fullmatch(text) if column.endswith("_mg") else None
-            if mass is not None:
-                remedy = f"in milligrams: {units.mass_mg(mass[1], mass[2].casefold())}"
-            self.fault(column, f"must be a whole number, not {quoted(text)}", remedy)
-        return None
-
-    def qty(self, column: str, uom: Uom | None) -> int | None:
-        """A quantity in thousandths of the unit; whole pieces for EA."""
-        value = self.number(column, 0, QTY_MAX_MILLI)
-        if uom == "EA" and value is not None and value % units.PIECE_MILLI:
-            remedy = f"in thousandths: {value} pieces are {value * units.PIECE_MILLI}"
-            self.fault(column, f"{value} is no whole number of pieces", remedy)
-        return value
-
-
-def gtin_fault(text: str) -> tuple[str, str | None] | None:
-    """Why this cell is no GTIN, and what to do; None when it is one. Never raises.
-
-    Check digit: GS1 General Specifications 7.9.
-
-    >>> gtin_fault("6901234567892") is None, gtin_fault("6901234567893")
-    (True, ('wrong check digit 3, it should be 2', 'did you mean "6901234567892"?'))
-    """
-    if not text:
-        return "is missing", None
-    if _ROUNDED.fullmatch(text):
-        return f"a spreadsheet has rounded it: {text}", _AS_TEXT
-    if not (text.isascii() and text.isdigit()):
-        bare = re.sub(r"[\s'=\"-]|[.,]0*$", "", text)
-        remedy = f"write {bare}" if ids.gtin14(bare) else None
-        return f"must be digits alone, not {quoted(text)}", remedy
-    if not text.strip("0"):
-        return "is zero, which is no product", None
-    if len(text) not in (8, 12, 13, 14):
-        whole = next((n for n in (8, 12, 13) if n > len(text)), 0)
-        remedy = None
-        if whole and ids.is_gs1_number(text):
-            remedy = f"a spreadsheet dropped zeros: write {text.zfill(whole)}, as text"
-        return f"has {len(text)} digits; a GTIN has 8, 12, 13 or 14", remedy
-    if not ids.is_gs1_number(text):
-        right = ids.check_digit(text[:-1])
-        message = f"wrong check digit {text[-1]}, it should be {right}"
-        return message, f'did you mean "{text[:-1]}{right}"?'
-    return None

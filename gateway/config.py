@@ -15,8 +15,15 @@ from typing import Final
 
 import msgspec
 
-from gateway import config_devices, config_rules
-from gateway.catalogue import PlanogramSheet, ProductSheet, read_planogram, read_products
+from gateway import config_devices, config_rules, config_scan
+from gateway.catalogue import (
+    PackSheet,
+    PlanogramSheet,
+    ProductSheet,
+    read_packs,
+    read_planogram,
+    read_products,
+)
 from gateway.config_types import Fault, typed
 from gateway.domain.settings import Settings
 from gateway.domain.store import Store
@@ -27,7 +34,7 @@ FILE_BYTES_MAX: Final = 16 * 1_048_576
 _PATHS: Final = (
     ("journal", ("path",)),
     ("ledger_link", ("ca_file", "cert_file", "key_file")),
-    ("catalogue", ("products", "planogram")),
+    ("catalogue", ("products", "planogram", "packs")),
 )
 """Keys that name files, by table; relative ones are relative to the configuration."""
 
@@ -38,8 +45,9 @@ class Loaded(msgspec.Struct, frozen=True):
     settings: Settings
     store: Store
     sha256: str
-    """Over the bytes of store.toml, products and planogram, in this order, each after its
-    length as 8 bytes, big-endian: two configurations are the same when this is."""
+    """Over the bytes of store.toml, products, planogram and, where there are any, packs, in this
+    order, each after its length as 8 bytes, big-endian: two configurations are the same when
+    this is."""
     path: Path
     """store.toml, absolute."""
 
@@ -49,9 +57,9 @@ class _Unreadable(Exception):
 
 
 def load(path: Path | str) -> Loaded:
-    """Reads store.toml and the two sheets it names.
+    """Reads store.toml and the sheets it names.
 
-    Raises ConfigError with every problem of the three files at once; nothing else, whatever the
+    Raises ConfigError with every problem of these files at once; nothing else, whatever the
     user wrote. It opens no device and no connection.
     """
     file = Path(path)
@@ -60,29 +68,46 @@ def load(path: Path | str) -> Loaded:
     settings = _absolute(given, file.absolute().parent)
     faulty = {fault.path for fault in faults}
     faults += config_rules.faults(settings, faulty)
+    rcn_faults = config_scan.faults(settings, faulty)
+    faults += rcn_faults
     faults += config_devices.faults(settings, faulty)
 
     sheets: dict[str, bytes] = {}
-    for name in ("products", "planogram"):
+    for name in ("products", "planogram", "packs"):
         sheet = Path(getattr(settings.catalogue, name))
+        if name == "packs" and not given.catalogue.packs:
+            continue
         try:
             sheets[name] = _bytes(sheet)
         except _Unreadable as why:
             faults.append(Fault(("catalogue", name), f"{why}: {sheet}"))
     products = ProductSheet((), None, ())
     if "products" in sheets:
-        products = read_products(sheets["products"], str(file.parent / given.catalogue.products))
+        shown = str(file.parent / given.catalogue.products)
+        layouts = () if rcn_faults else settings.scan.rcn
+        products = read_products(sheets["products"], shown, layouts)
     planogram = PlanogramSheet((), ())
     if "planogram" in sheets:
         shown = str(file.parent / given.catalogue.planogram)
         places = None if ("location",) in faulty else settings.location
         planogram = read_planogram(sheets["planogram"], shown, places, products)
 
-    if problems := (*_placed(faults, toml, file), *products.problems, *planogram.problems):
+    packs = PackSheet()
+    if "packs" in sheets:
+        packs = read_packs(sheets["packs"], str(file.parent / given.catalogue.packs), products)
+
+    problems = [*_placed(faults, toml, file), *products.problems]
+    if problems := [*problems, *planogram.problems, *packs.problems]:
         raise ConfigError(problems)
     return Loaded(
-        settings=settings,
-        store=Store(settings.store.id, settings.location, products.products, planogram.facings),
+        settings=config_devices.with_rates(settings),
+        store=Store(
+            settings.store.id,
+            settings.location,
+            products.products,
+            planogram.facings,
+            packs.cases,
+        ),
         sha256=_sha256((data, *sheets.values())),
         path=file.absolute(),
     )

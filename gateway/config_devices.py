@@ -10,6 +10,8 @@ import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from gateway import registry
 from gateway.config_rules import id_faults
 from gateway.config_types import Fault
@@ -21,13 +23,7 @@ from gateway.toml_text import KeyPath
 RESERVED: Final = ("console", "hq", "ledger")
 """Names under which commands enter (CONTRACT section 6); a device would be taken for them."""
 
-PLANNED: Final = (
-    "scale_8217",
-    "scale_modbus",
-    "scale_line",
-    "rfid_llrp",
-    "camera",
-)
+PLANNED: Final = ("camera",)
 """Drivers that CONTRACT section 4 names; each is refused until a version brings it."""
 
 
@@ -57,6 +53,19 @@ def faults(settings: Settings, faulty: Collection[KeyPath]) -> Iterator[Fault]:
         if ("location",) not in faulty:
             found += _places(device, path, places)
         yield from (fault for fault in found if fault.path not in faulty)
+
+
+def with_rates(settings: Settings) -> Settings:
+    """Sound settings in which each scale tells its rate: the core sizes its windows by it."""
+
+    def told(device: DeviceSettings) -> DeviceSettings:
+        options = registry.build_options(registry.load(device.driver), device.options)
+        rate_hz = getattr(options, "rate_hz", None)
+        if rate_hz is None or "rate_hz" in device.options:
+            return device
+        return msgspec.structs.replace(device, options={**device.options, "rate_hz": rate_hz})
+
+    return msgspec.structs.replace(settings, device=tuple(map(told, settings.device)))
 
 
 def _places(device: DeviceSettings, path: KeyPath, places: Collection[str]) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """What the settings may say, beyond their types: ranges, ids, addresses, paths, brokers.
 
-Here: every rule about one table or between two, except those about devices (`config_devices`).
+Here: every rule about one table or between two, but for scans (`config_scan`) and devices
+(`config_devices`).
 Each rule yields its faults and skips a key that already has one. Not here: types and unknown keys
 (`config_types`), the sheets (`catalogue`).
 """
@@ -34,7 +35,6 @@ RANGES: Final = {
 }
 """Lowest and highest value of each whole number, by table and key."""
 POSITIONS: Final = (0, 9_999)
-MODE_PREFIX_MAX: Final = 16
 PORT_MAX: Final = 65_535
 
 _GROUP: Final = re.compile(r"[^/+#\s]{1,64}")
@@ -46,7 +46,7 @@ def faults(settings: Settings, faulty: Collection[KeyPath]) -> Iterator[Fault]:
 
     Looks at the disk for files that are named, and at the zone database. Never raises.
     """
-    every = (_store, _journal, _ranges, _brokers, _listeners, _scan, _locations)
+    every = (_store, _journal, _ranges, _brokers, _listeners, _locations)
     for rule in every:
         for fault in rule(settings):
             if fault.path not in faulty:
@@ -131,17 +131,6 @@ def _listeners(settings: Settings) -> Iterator[Fault]:
             yield Fault((table, "listen"), message, 'as in "127.0.0.1:8470"; "" = off')
     if settings.console.listen == settings.metrics.listen and port:
         yield Fault(("metrics", "listen"), "is the address of the console too")
-
-
-def _scan(settings: Settings) -> Iterator[Fault]:
-    prefix = settings.scan.mode_prefix
-    if not prefix:
-        return
-    path = ("scan", "mode_prefix")
-    if not prefix.isascii() or len(prefix) > MODE_PREFIX_MAX:
-        yield Fault(path, f"must be at most {MODE_PREFIX_MAX} ASCII characters")
-    if prefix.isdigit():
-        yield Fault(path, "is digits alone: products begin like that too", 'as in "STOCKD:"')
 
 
 def _locations(settings: Settings) -> Iterator[Fault]:

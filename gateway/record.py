@@ -24,8 +24,7 @@ async def record(loaded: Loaded, folder: Path, duration_s: int | None) -> int:
     """Until the time is up, SIGINT or SIGTERM; the number of readings. Raises OSError."""
     clock = SystemClock(0)
     trace = Trace(folder, loaded.settings.store.id, loaded.sha256)
-    catalogue = loaded.settings.catalogue
-    trace.keep_config(loaded.path, Path(catalogue.products), Path(catalogue.planogram))
+    trace.keep_config(loaded.path, loaded.settings.catalogue.sheets)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):

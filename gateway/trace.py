@@ -8,7 +8,7 @@ trace (`replay`).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,13 +38,13 @@ class Trace:
         self.readings_total = 0
         self.dropped_total = 0
 
-    def keep_config(self, config: Path, *sheets: Path) -> None:
+    def keep_config(self, config: Path, sheets: Iterable[str]) -> None:
         """Copies the configuration beside the trace, so that it can be replayed anywhere.
 
         It is `store.toml` there; sheets keep their place relative to it, where they have one.
         """
         shutil.copyfile(config, self._folder / "store.toml")
-        for sheet in sheets:
+        for sheet in map(Path, sheets):
             inside = sheet.is_relative_to(config.parent)
             copy = self._folder / (sheet.relative_to(config.parent) if inside else sheet.name)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """Barcode scanners: a label to the bytes that a serial or a HID scanner sends, from the manuals.
 
-Serial: the text, then CR. HID: a US keyboard's presses as `struct input_event` of 64-bit Linux
-(linux/input.h): EV_MSC scan code, EV_KEY, EV_SYN; 1 to 8 ms a key; Enter. Here: also which label
-stands for a product, a mode or a quantity. Not here: the port (`ports`), who scans (`people`).
+Serial: the text, then CR. HID: the presses of a keyboard (`keyboards`) as `struct input_event` of
+64-bit Linux (linux/input.h): EV_MSC scan code, EV_KEY, EV_SYN; 1 to 8 ms a key; Enter. Here: also
+which label stands for a product, a mode or a quantity. Not here: the port (`ports`), who scans
+(`people`).
 """
 
 from __future__ import annotations
@@ -12,44 +13,29 @@ from random import Random
 from typing import Final
 
 from drivers.sim.actions import Barcode
+from drivers.sim.keyboards import GS, US, Keyboard, presses
 from gateway.domain.reading import Word
 
 TERMINATORS: Final = {
     "cr": "\r", "lf": "\n", "crlf": "\r\n", "tab": "\t", "enter": "\r", "any": "\r", "none": "",
 }  # fmt: skip
 """What ends a label, by the names of the configuration; "any" is what comes from the factory."""
-GS: Final = "\x1d"
 KEY_MS: Final = (1, 8)
 
 _INPUT_EVENT: Final = struct.Struct("@qqHHi")
 _EV_SYN, _EV_KEY, _EV_MSC, _MSC_SCAN = 0, 1, 4, 4
 _KEYBOARD_PAGE: Final = 0x70000
-_LEFTCTRL, _LEFTSHIFT, _ENTER, _TAB, _RIGHTBRACE = 29, 42, 28, 15, 27
+_ENTER, _TAB = 28, 15
 
 
-def _rows() -> dict[str, tuple[int, bool]]:
-    """Characters of a US keyboard to (key code of linux/input-event-codes.h, shifted)."""
-    keys: dict[str, tuple[int, bool]] = {" ": (57, False)}
-    rows = (
-        (2, "1234567890-=", "!@#$%^&*()_+"),
-        (16, "qwertyuiop[]", "QWERTYUIOP{}"),
-        (30, "asdfghjkl;'`", 'ASDFGHJKL:"~'),
-        (43, "\\zxcvbnm,./", "|ZXCVBNM<>?"),
-    )
-    for first, plain, shifted in rows:
-        for place, (low, high) in enumerate(zip(plain, shifted, strict=True)):
-            keys[low] = (first + place, False)
-            keys[high] = (first + place, True)
-    return keys
-
-
-_KEYS: Final = _rows()
 _USAGES: Final = {
-    **{code: 4 + "abcdefghijklmnopqrstuvwxyz".index(char) for char, (code, high) in _KEYS.items()
-       if char.isalpha() and char.islower() and not high},
-    **{2 + place: 30 + place for place in range(10)},
-    12: 45, 13: 46, 26: 47, 27: 48, 43: 49, 39: 51, 40: 52, 41: 53, 51: 54, 52: 55, 53: 56,
-    57: 44, _ENTER: 40, _TAB: 43, _LEFTCTRL: 224, _LEFTSHIFT: 225,
+    **dict(zip((30, 48, 46, 32, 18, 33, 34, 35, 23, 36, 37, 38, 50, 49, 24, 25, 16, 19, 31, 20,
+                22, 47, 17, 45, 21, 44), range(0x04, 0x1E), strict=True)),
+    **dict(zip(range(2, 12), range(0x1E, 0x28), strict=True)),
+    _ENTER: 0x28, _TAB: 0x2B, 57: 0x2C, 12: 0x2D, 13: 0x2E, 26: 0x2F, 27: 0x30, 43: 0x31,
+    39: 0x33, 40: 0x34, 41: 0x35, 51: 0x36, 52: 0x37, 53: 0x38, 86: 0x64,
+    **dict(zip((79, 80, 81, 75, 76, 77, 71, 72, 73, 82), range(0x59, 0x63), strict=True)),
+    29: 0xE0, 42: 0xE1, 56: 0xE2, 100: 0xE6,
 }  # fmt: skip
 """Key codes to usages of the HID keyboard page: what EV_MSC tells beside the key."""
 
@@ -67,36 +53,30 @@ def serial_bytes(barcode: Barcode, aim: bool, terminator: str) -> bytes:
 
 
 def hid_keystrokes(
-    barcode: Barcode, aim: bool, terminator: str, at_ns: int, rng: Random
+    barcode: Barcode,
+    aim: bool,
+    terminator: str,
+    at_ns: int,
+    rng: Random,
+    keyboard: Keyboard = US,
 ) -> tuple[Keystroke, ...]:
     """What a HID scanner types for a label scanned at wall time `at_ns`.
 
-    A group separator is typed as Ctrl-]. Raises KeyError for what a US keyboard cannot type.
+    A group separator is typed as Ctrl-] of the US keyboard, or as its Alt code. Raises KeyError
+    for what the keyboard cannot type.
     """
     text = (barcode.aim if aim else "") + barcode.text
+    typed = [press for char in text for press in presses(char, keyboard)]
     last = {"\t": _TAB, "": None}.get(TERMINATORS[terminator], _ENTER)
+    if last is not None:
+        typed.append(((), last, ()))
     strokes, after_ns = [], 0
-    for char in (*text, None):
-        if char is None and last is None:
-            break
+    for before, code, after in typed:
         after_ns += round(rng.uniform(*KEY_MS) * 1e6)
-        records = _typed(char, last or _ENTER, at_ns + after_ns)
+        steps = (*((k, 1) for k in before), (code, 1), (code, 0), *((k, 0) for k in after))
+        records = b"".join(_key(key, value, at_ns + after_ns) for key, value in steps)
         strokes.append(Keystroke(after_ns, records))
     return tuple(strokes)
-
-
-def _typed(char: str | None, last: int, at_ns: int) -> bytes:
-    if char is None:
-        return _key(last, 1, at_ns) + _key(last, 0, at_ns)
-    if char == GS:
-        code, holder = _RIGHTBRACE, _LEFTCTRL
-    else:
-        code, shifted = _KEYS[char]
-        holder = _LEFTSHIFT if shifted else 0
-    pressed = _key(code, 1, at_ns) + _key(code, 0, at_ns)
-    if not holder:
-        return pressed
-    return _key(holder, 1, at_ns) + pressed + _key(holder, 0, at_ns)
 
 
 def _key(code: int, value: int, at_ns: int) -> bytes:

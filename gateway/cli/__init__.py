@@ -98,6 +98,8 @@ def parser() -> argparse.ArgumentParser:
     record.add_argument("--duration", metavar="S", type=_seconds)
 
     _lookers(add)
+    _devices(add)
+    _labels(add)
     return top
 
 
@@ -137,6 +139,47 @@ def _lookers(add: Add) -> None:
     bench.add_argument("--rate", type=int, default=100, help="latency: scans per second")
     delay = "latency: delay each fsync of gateway and floor by this much"
     bench.add_argument("--fsync-ms", type=float, default=0.0, dest="fsync_ms", help=delay)
+
+
+def _devices(add: Add) -> None:
+    """`stockd devices list`, `probe`, `bind`."""
+    text = "what is plugged in; who speaks which protocol; stable names"
+    parts = add("devices", "devices", "", text).add_subparsers(
+        dest="part", metavar="list|probe|bind", required=True
+    )
+
+    def part(name: str, function: str, help_: str) -> argparse.ArgumentParser:
+        made = parts.add_parser(name, parents=[_everywhere(suppress=True)], help=help_)
+        made.set_defaults(function=function)
+        return made
+
+    listed = part("list", "listed", "what is plugged in, and which configured device it is")
+    listed.add_argument(
+        "--network", action="store_true", help="also ask the network for RFID readers (mDNS, 2 s)"
+    )
+    probe = part("probe", "probe", "who speaks which protocol: listens first, asks little")
+    probe.add_argument("port", nargs="*", metavar="PORT",
+                       help="/dev/ttyUSB0, or a link with its settings; default: all")  # fmt: skip
+    probe.add_argument("--network", nargs="+", metavar="HOST", default=[],
+                       help="HOST (an RFID reader) or HOST:PORT instead")  # fmt: skip
+    probe.add_argument("--limit", metavar="S", type=_seconds, default=8, help="a port (default: 8)")
+    bind = part("bind", "bind", "udev rules: /dev/store/DEVICE, whatever the socket")
+    bind.set_defaults(module="bind")
+    bind.add_argument("device", nargs="?", metavar="DEVICE")
+    bind.add_argument("port", nargs="?", metavar="PORT", help="where it is plugged in now")
+    bind.add_argument("--write", nargs="?", metavar="FILE",
+                      const="/etc/udev/rules.d/60-stockd.rules",
+                      help="write them (default: /etc/udev/rules.d/60-stockd.rules)")  # fmt: skip
+
+
+def _labels(add: Add) -> None:
+    """Commands on what is printed on goods."""
+    barcode = add("barcode", "labels", "barcode", "what a label says; what it is to the stock")
+    text = "as scanned, FNC1 as U+001D or {GS}; -: one a line from stdin"
+    barcode.add_argument("text", nargs="+", metavar="TEXT|-", help=text)
+    barcode.add_argument("--aim", metavar="ID", help="AIM identifier, like ]d2, if not in TEXT")
+    barcode.add_argument("--caret", action="store_true", help="^ in TEXT is FNC1")
+    barcode.add_argument("--lang", choices=("zh-CN", "en"), help="default: the store's")
 
 
 def config_path(args: argparse.Namespace) -> Path:

@@ -118,8 +118,9 @@ class Engine:
         self._channels = sensors.channels
         self._hardware = Hardware(saved.parts)
         self._troubles: dict[str, int] = {}
-        self._up: dict[str, bool] = {}
-        self._lanes = Lanes(self._fusion.tills, self._poster, sensors.tills, sensors.lane_of)
+        self._lanes = Lanes(
+            self._fusion.tills, self._poster, sensors.labels, sensors.tills, sensors.lane_of
+        )
         self._now_ns = saved.position.at_ns
         self._number = saved.position.next_observation
         self._observations: list[tuple[int, Observation]] = []
@@ -258,9 +259,6 @@ class Engine:
                 text = f"{device} is another piece of hardware: {swap.after}, was {swap.before}"
                 self._poster.note(at_ns, "device_swapped", text, device)
         up = body.state == "up"
-        if up and self._up.get(device):
-            return  # news of a device that is there
-        self._up[device] = up
         for name in self._channels.get(device, _NO_PLATES).values():
             if body.state == "down":
                 self._plates[name].lost()

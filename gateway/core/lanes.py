@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.core.labels import Labels
 from gateway.core.postings import Poster
 from gateway.core.tills import Tills
 from gateway.domain.ids import gtin14
 from gateway.domain.observation import Dropped, Observation, ScanMove, TillLine
 from gateway.domain.reading import PosLine
-from gateway.domain.units import PIECE_MILLI
 
 _REFUSED: Final = {
     "conflict": "the till said it before with other content",
@@ -26,10 +26,15 @@ class Lanes:
     """The lanes of the shop that have a till, and the scanners that stand at them."""
 
     def __init__(
-        self, tills: Tills, poster: Poster, lane_of: Mapping[str, str], scanners: Mapping[str, str]
+        self,
+        tills: Tills,
+        poster: Poster,
+        labels: Labels,
+        lane_of: Mapping[str, str],
+        scanners: Mapping[str, str],
     ) -> None:
         """`lane_of`: location by till; `scanners`: location by scanner at such a till."""
-        self._tills, self._poster = tills, poster
+        self._tills, self._poster, self._labels = tills, poster, labels
         self._lane_of, self._scanners = lane_of, scanners
         self.repeats_total = 0
         """Lines that were said again."""
@@ -42,29 +47,29 @@ class Lanes:
     def _tap(self, lane: str, data: str, seen: Observation) -> Observation:
         if not isinstance(seen, ScanMove) or seen.mode != "sale":
             return seen
-        self._tills.tap(seen.at_ns, lane, seen.gtin, seen.lot, seen.exp)
+        self._tills.tap(seen, lane)
         return Dropped(seen.at_ns, seen.device, seen.ref, data, seen.mode, "not_owner")
 
     def line(self, at_ns: int, device: str, body: PosLine, number: int) -> TillLine | None:
         """A till's line as observation `number`; None when it books nothing. Never raises."""
         lane, gtin = self._lane_of.get(device), gtin14(body.gtin)
-        ref = f"{body.receipt}/{body.line}"
-        verdict = "" if gtin is None else self._tills.judge(at_ns, device, body, gtin)
+        if lane is None:
+            return self._refuse(at_ns, device, body, "this device is no till here")
+        if gtin is None:
+            return self._refuse(at_ns, device, body, f"{body.gtin} is no GTIN")
+        product, units = self._labels.article(gtin)
+        qty_milli, ref = body.qty_milli * units, f"{body.receipt}/{body.line}"
+        verdict = self._tills.judge(at_ns, device, body, product, qty_milli)
         if verdict == "repeat":
             self.repeats_total += 1
             return None
-        why = _REFUSED.get(verdict)
-        if lane is None:
-            why = "this device is no till here"
-        if why is not None or gtin is None or lane is None:
-            text = f"line {ref} ({body.gtin}) is not booked: {why or 'that is no GTIN'}"
-            self._poster.note(at_ns, "refused", text, device)
-            return None
+        if verdict in _REFUSED:
+            return self._refuse(at_ns, device, body, _REFUSED[verdict])
         if verdict == "reused":
             ref = f"{ref}.{number}"  # a source is named once (WIRE 6)
             text = f"receipt {body.receipt} was used before: put the date into its number"
             self._poster.note(at_ns, "receipt_reused", text, device)
-        tap = self._tills.claim(at_ns, lane, gtin, body.qty_milli // PIECE_MILLI)
+        tap = self._tills.claim(at_ns, lane, product, qty_milli)
         return TillLine(
             at_ns=at_ns,
             device=device,
@@ -72,9 +77,14 @@ class Lanes:
             receipt=body.receipt,
             line=str(body.line),
             action=body.action,
-            gtin=gtin,
-            qty_milli=body.qty_milli,
+            gtin=product,
+            qty_milli=qty_milli,
             lane=lane,
             lot=None if tap is None else tap.lot,
             exp=None if tap is None else tap.exp,
         )
+
+    def _refuse(self, at_ns: int, device: str, body: PosLine, why: str) -> TillLine | None:
+        text = f"line {body.receipt}/{body.line} is not booked: {why}"
+        self._poster.note(at_ns, "refused", text, device)
+        return None

@@ -1,7 +1,8 @@
 """One scanner: from a scan's text to so many units in a mode, or to a reason why not.
 
-Here: normalising, the refractory window, the mode machine (ALGORITHMS 1). Not here: what a move
-does to the book (`fuse`), bytes (`drivers`). Time comes in as an argument.
+Here: normalising, the refractory window, the mode machine (ALGORITHMS 1). Not here: which product
+and how much of it a label stands for (`labels`), what a move does to the book (`fuse`), bytes
+(`drivers`). Time comes in as an argument.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import Final
 
 import msgspec
 
+from gateway.core.labels import Goods, Labels
 from gateway.core.serials import Seen, Serials
 from gateway.domain import gs1
 from gateway.domain.observation import Dropped, DropReason, ModeChanged, Observation, ScanMove
 from gateway.domain.reading import Mode, Quantity, Scan, SetMode, Word
 from gateway.domain.store import Product
-from gateway.domain.units import NS_PER_MS, NS_PER_S, PIECE_MILLI
+from gateway.domain.units import NS_PER_MS, NS_PER_S
 
 WINDOW_MS: Final[Mapping[Mode, int]] = {
     "sale": 400,
@@ -71,8 +73,12 @@ class ScannerState(msgspec.Struct):
     """The running count: a serial is counted once in it."""
 
 
+NO_LABELS: Final = Labels()
+"""No cases and no values inside numbers."""
+
+
 class Scanner:
-    """The state machine of one scanner; `serials` is the memory that all scanners share."""
+    """The state machine of one scanner; `serials` and `labels` are shared by all scanners."""
 
     def __init__(
         self,
@@ -80,9 +86,11 @@ class Scanner:
         serials: Serials,
         state: ScannerState | None = None,
         seen: dict[str, Seen] | None = None,
+        labels: Labels = NO_LABELS,
     ) -> None:
         self._rules = rules
         self._serials = serials
+        self._labels = labels
         self.state = state or ScannerState(rules.mode)
         if self.state.mode_until_ns is None:
             self.state.mode = rules.mode  # its own mode, whatever the configuration called it then
@@ -132,9 +140,10 @@ class Scanner:
                 "bad_check_digit" if item.reason == "bad_check_digit" else "unknown_format"
             )
             return [self._drop(at_ns, ref, scan.data, wrong, mode=mode)]
-        product = products.get(item.gtin)
-        times = self.state.quantity or 1
-        qty_milli = _measure(item, product) * times
+        goods = self._labels.goods(item, products)
+        if goods is None:
+            return [self._drop(at_ns, ref, scan.data, "bad_check_digit", mode=mode)]
+        qty_milli = goods.qty_milli * (self.state.quantity or 1)
         if not 0 < qty_milli <= QTY_MAX_MILLI:
             return [self._drop(at_ns, ref, scan.data, "unknown_format", mode=mode)]
         repeat = self._repeat(at_ns, ref, mode, item)
@@ -142,30 +151,23 @@ class Scanner:
             reason, original = repeat
             return [self._drop(at_ns, ref, scan.data, reason, original, mode)]
         self.state.quantity = self.state.quantity_until_ns = None
-        return [self._move(at_ns, ref, mode, item, qty_milli, product)]
+        return [self._move(at_ns, ref, mode, item, goods, qty_milli)]
 
     def _move(
-        self,
-        at_ns: int,
-        ref: str,
-        mode: Mode,
-        item: gs1.Item,
-        qty_milli: int,
-        product: Product | None,
+        self, at_ns: int, ref: str, mode: Mode, item: gs1.Item, goods: Goods, qty_milli: int
     ) -> ScanMove:
-        by_mass = item.net_kg_milli is not None and (product is None or product.uom == "KGM")
         expiry = item.expiry_yymmdd
         return ScanMove(
             at_ns=at_ns,
             device=self._rules.device,
             ref=ref,
             mode=mode,
-            gtin=item.gtin,
+            gtin=goods.gtin,
             qty_milli=qty_milli,
-            uom="KGM" if by_mass else None,
+            uom=goods.uom,
             lot=item.lot,
             exp=None if expiry is None else gs1.expiry_date(expiry, gs1.year_of(at_ns)),
-            serial=item.serial,
+            serial=item.serial if goods.gtin == item.gtin else None,  # a case's is not its units'
             location=self.state.location or self._rules.location,
             doc=self.state.doc,
         )
@@ -187,11 +189,10 @@ class Scanner:
             if at_ns >= self.state.count_until_ns:
                 self.state.count_from_ns = at_ns
             self.state.count_until_ns = at_ns + self._rules.mode_idle_s * NS_PER_S
-        if item.serial is not None:
+        identity = _identity(item)
+        if identity is not None:
             since_ns = self.state.count_from_ns if mode == "stocktake" else 0
-            first = self._serials.repeats(
-                at_ns, ref, mode, self._rules.device, f"{item.gtin}.{item.serial}", since_ns
-            )
+            first = self._serials.repeats(at_ns, ref, mode, self._rules.device, identity, since_ns)
             if first is not None:
                 return "serial_repeat", first
         seen.pop(key, None)
@@ -242,20 +243,15 @@ class Scanner:
 
 def _payload(item: gs1.Item) -> str:
     """All that a code says: labels that differ anywhere are no echoes of each other."""
-    parts = (item.gtin, item.lot, item.serial, item.expiry_yymmdd, item.count, item.net_kg_milli)
+    parts = (
+        item.gtin, item.lot, item.serial, item.expiry_yymmdd, item.count, item.net_kg_milli,
+        item.sscc,
+    )  # fmt: skip
     return "|".join("" if part is None else str(part) for part in parts)
 
 
-def _measure(item: gs1.Item, product: Product | None) -> int:
-    """What one scan stands for, in milli; 0 where the code does not say how much.
-
-    A number of restricted circulation that the catalogue lacks awaits the till's line: no layout
-    is configured (ALGORITHMS 1.4).
-    """
-    if product is None:
-        if item.restricted:
-            return 0
-        return item.count * PIECE_MILLI if item.net_kg_milli is None else item.net_kg_milli
-    if product.uom == "EA":
-        return item.count * PIECE_MILLI
-    return (item.net_kg_milli or 0) if product.uom == "KGM" else 0
+def _identity(item: gs1.Item) -> str | None:
+    """What there is one of in the world: a logistic unit (AI 00) or an item (AI 21)."""
+    if item.sscc is not None:
+        return f"sscc.{item.sscc}"
+    return None if item.serial is None else f"{item.gtin}.{item.serial}"

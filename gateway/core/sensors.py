@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.core.labels import Labels
 from gateway.core.scans import Scanner, ScannerRules, ScannerState
 from gateway.core.serials import Seen, Serials
 from gateway.core.vitals import Vitals
@@ -32,6 +33,7 @@ class Sensors:
         self, settings: Settings, store: Store, serials: Serials, parts: Mapping[str, bytes]
     ) -> None:
         self._settings, self._store, self._serials = settings, store, serials
+        self.labels = Labels(store.cases, settings.scan.rcn)
         self.scanners: dict[str, Scanner] = {}
         self.plates: dict[str, Plate] = {}
         self.vitals: dict[str, Vitals] = {}
@@ -71,7 +73,7 @@ class Sensors:
         state = msgspec.json.decode(body, type=ScannerState) if body else None
         echoes = parts.get(f"echo:{device.id}")
         seen = msgspec.json.decode(echoes, type=dict[str, Seen]) if echoes else None
-        self.scanners[device.id] = Scanner(rules, self._serials, state, seen)
+        self.scanners[device.id] = Scanner(rules, self._serials, state, seen, self.labels)
 
     def _add_scale(self, device: DeviceSettings, parts: Mapping[str, bytes]) -> None:
         names = self.channels[device.id] = {}

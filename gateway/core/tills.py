@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.domain.observation import TillLine
+from gateway.domain.observation import ScanMove, TillLine
 from gateway.domain.reading import PosLine
 from gateway.domain.units import NS_PER_S
 
@@ -53,6 +53,7 @@ class Tap(msgspec.Struct, array_like=True):
 
     at_ns: int
     gtin: str
+    qty_milli: int
     lot: str | None
     exp: str | None
 
@@ -83,7 +84,7 @@ class Tills:
             sorted(self.receipts.items(), key=lambda item: (item[1].at_ns, item[0]))
         )
 
-    def judge(self, at_ns: int, device: str, said: PosLine, gtin: str) -> Verdict:
+    def judge(self, at_ns: int, device: str, said: PosLine, gtin: str, qty_milli: int) -> Verdict:
         """What a line is: `new` ones and those of a `reused` receipt number are to be booked."""
         receipt = self.receipts.get(_key(device, said.receipt))
         if receipt is None:
@@ -92,7 +93,7 @@ class Tills:
         known = _find(receipt, str(said.line), said.action)
         if known is None:
             return "full" if len(receipt.lines) >= LINES_MAX else "new"
-        if silent_ns < MEMORY_NS and (known.gtin, known.qty_milli) == (gtin, said.qty_milli):
+        if silent_ns < MEMORY_NS and (known.gtin, known.qty_milli) == (gtin, qty_milli):
             return "repeat"
         return "conflict" if silent_ns < REUSED_NS else "reused"
 
@@ -130,27 +131,31 @@ class Tills:
         sale.seq = seq
         self._changed(f"receipt:{_key(void.device, void.receipt)}")
 
-    def tap(self, at_ns: int, lane: str, gtin: str, lot: str | None, exp: str | None) -> None:
+    def tap(self, scan: ScanMove, lane: str) -> None:
         """A scan at a lane that the till owns."""
-        if lot is None:
+        if scan.lot is None:
             return  # timing alone changes no book
         taps = self.lanes.setdefault(lane, Taps())
-        taps.waiting.append(Tap(at_ns, gtin, lot, exp))
+        taps.waiting.append(Tap(scan.at_ns, scan.gtin, scan.qty_milli, scan.lot, scan.exp))
         del taps.waiting[:-TAPS_MAX]
         self._changed(f"taps:{lane}")
 
-    def claim(self, at_ns: int, lane: str, gtin: str, pieces: int) -> Tap | None:
+    def claim(self, at_ns: int, lane: str, gtin: str, qty_milli: int) -> Tap | None:
         """The scan behind a line: its lot, when the scans of all its pieces agree; else None."""
         taps = self.lanes.get(lane)
         if taps is None:
             return None
-        mine = [t for t in taps.waiting if t.gtin == gtin and t.at_ns + TAP_NS > at_ns][:pieces]
+        mine: list[Tap] = []
+        for tap in taps.waiting:
+            if qty_milli > 0 and tap.gtin == gtin and tap.at_ns + TAP_NS > at_ns:
+                mine.append(tap)
+                qty_milli -= tap.qty_milli
         if not mine:
             return None
         taps.waiting = [t for t in taps.waiting if t not in mine and t.at_ns + TAP_NS > at_ns]
         self._changed(f"taps:{lane}")
-        same = len(mine) == pieces and len({(t.lot, t.exp) for t in mine}) == 1
-        return mine[0] if same else None
+        agree = qty_milli == 0 and len({(tap.lot, tap.exp) for tap in mine}) == 1
+        return mine[0] if agree else None
 
 
 def _key(device: str, receipt: str) -> str:

@@ -94,6 +94,8 @@ class Vitals:
 
 
 def _flagged(flags: tuple[str, ...]) -> Trouble:
+    if "motion" in flags:
+        return ""  # some scales show no mass while something moves
     if "over" in flags or "under" in flags:
         return "saturated"
     return "error" if "error" in flags else ""

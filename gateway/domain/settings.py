@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.domain.rcn import RcnLayout
 from gateway.domain.reading import Word
 from gateway.domain.store import Location
 
@@ -71,6 +72,13 @@ class CatalogueSettings(Word, frozen=True):
 
     products: str = "products.csv"
     planogram: str = "planogram.csv"
+    packs: str = ""
+    """Case codes and what is in them; empty = none."""
+
+    @property
+    def sheets(self) -> tuple[str, ...]:
+        """The files that are there."""
+        return tuple(sheet for sheet in (self.products, self.planogram, self.packs) if sheet)
 
 
 class FusionSettings(Word, frozen=True):
@@ -95,6 +103,8 @@ class ScanSettings(Word, frozen=True):
 
     mode_prefix: str = ""
     """Private prefix of this shop's mode and quantity barcodes; empty = none are accepted."""
+    rcn: tuple[RcnLayout, ...] = ()
+    """How this shop's labels carry a weight, a price or a count."""
 
 
 class DeviceSettings(Word, frozen=True):

@@ -46,6 +46,16 @@ class Product(Word, frozen=True):
     low_stock_milli: int | None = None
     near_expiry_days: int | None = None
     category: str = ""
+    unit_price_minor: int | None = None
+    """Price of one unit in the smallest coin; None: no label with a price inside can be counted."""
+
+
+class Case(Word, frozen=True):
+    """What a row of packs.csv comes to: so many units of a product, cases within cases undone."""
+
+    gtin: str
+    unit_gtin: str
+    units: int
 
 
 class Facing(Word, frozen=True):
@@ -66,6 +76,7 @@ class Store(msgspec.Struct, frozen=True):
     locations: tuple[Location, ...]
     products: tuple[Product, ...]
     planogram: tuple[Facing, ...]
+    cases: tuple[Case, ...] = ()
 
     def location_by_id(self) -> Mapping[str, Location]:
         """Locations by id, in the order of the configuration."""

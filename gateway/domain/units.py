@@ -18,10 +18,14 @@ UNIT_NG: Final = {
     "mg": 1_000_000,
     "g": 1_000_000_000,
     "kg": 1_000_000_000_000,
+    "t": 1_000_000_000_000_000,
+    "ct": 200_000_000,
     "lb": 453_592_370_000,
     "oz": 28_349_523_125,
+    "ozt": 31_103_476_800,
 }
-"""Nanograms per unit; pound and ounce by the International Yard and Pound agreement (exact)."""
+"""Nanograms per unit; the pound, its ounce and the troy ounce by the International Yard and Pound
+agreement, the metric carat by the Metre Convention: all exact."""
 
 
 def div_half_even(numerator: int, denominator: int) -> int:

@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 
 from gateway.catalogue import (
     PRODUCT_COLUMNS,
+    PackSheet,
     ProductSheet,
-    gtin_fault,
+    read_packs,
     read_planogram,
     read_products,
 )
+from gateway.cells import gtin_fault
 from gateway.domain import ids
-from gateway.domain.store import Facing, Location, Product
+from gateway.domain.store import Case, Facing, Location, Product
 
 NAME = "猫砂 膨润土，2.5 公斤"
 SHEET = f'name,gtin\n"{NAME}",6901234500028\n'
@@ -57,9 +59,9 @@ def test_western_text_is_not_taken_for_chinese() -> None:
 
 
 def test_every_column() -> None:
-    data = f"{','.join(PRODUCT_COLUMNS)}\n12345670,Rope,MTR,50000,650,2500,90,tools\n"
+    data = f"{','.join(PRODUCT_COLUMNS)}\n12345670,Rope,MTR,50000,650,2500,90,tools,1990\n"
     (product,) = read_products(data.encode(), "p.csv").products
-    assert product == Product("00000012345670", "Rope", "MTR", 50000, 650, 2500, 90, "tools")
+    assert product == Product("00000012345670", "Rope", "MTR", 50000, 650, 2500, 90, "tools", 1990)
 
 
 def test_rows_are_numbered_as_a_spreadsheet_does() -> None:
@@ -137,3 +139,52 @@ def test_no_bytes_raise(head: bytes, data: bytes) -> None:
         assert product.name
     assert all(facing.location == "a1" for facing in planogram.facings)
     assert products.products or products.problems or products.gtins == frozenset()
+
+
+def test_a_case_of_products_that_are_not_known_is_not_judged() -> None:
+    products = read_products(b"gtin,name\n6901234500028,Lead, 1.2 m\n", "p.csv")
+    sheet = read_packs(
+        b"case_gtin,gtin,units\n16901234500018,6901234500011,12\n", "k.csv", products
+    )
+    assert sheet == PackSheet((Case("16901234500018", "06901234500011", 12),))
+
+
+CASE_GTINS = [f"{n}{ids.check_digit(str(n))}" for n in range(1690123450000, 1690123450006)]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(CASE_GTINS),
+        st.tuples(st.sampled_from([*CASE_GTINS, "06901234500028"]), st.integers(1, 12)),
+    )
+)
+@settings(max_examples=300)
+def test_a_case_comes_to_units_of_a_product_or_to_a_problem(
+    rows: dict[str, tuple[str, int]],
+) -> None:
+    products = read_products(b"gtin,name\n6901234500028,Lead\n", "p.csv")
+    body = "".join(f"{case},{gtin},{units}\n" for case, (gtin, units) in rows.items())
+    sheet = read_packs(f"case_gtin,gtin,units\n{body}".encode(), "k.csv", products)
+
+    def units_in(gtin: str, deep: int = 0) -> int:
+        """Units of the product in it; 0 when it leads nowhere."""
+        if gtin == "06901234500028":
+            return 1
+        inner, units = rows.get(gtin, ("", 0))
+        return units * units_in(inner, deep + 1) if inner and deep < len(rows) else 0
+
+    wanted = {case: units_in(case) for case in rows}
+    assert {case.gtin: case.units for case in sheet.cases} == {
+        case: units for case, units in wanted.items() if units
+    }
+    assert {case.unit_gtin for case in sheet.cases} <= {"06901234500028"}
+    assert bool(sheet.problems) == (0 in wanted.values())
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=200)
+def test_any_bytes_are_cases_or_problems(data: bytes) -> None:
+    head = b"case_gtin,gtin,units\n16901234500018,"
+    for text in (data, head + data):
+        sheet = read_packs(text, "k.csv", ProductSheet((), None, ()))
+        assert all(case.units > 0 and ids.is_gtin14(case.unit_gtin) for case in sheet.cases)

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from gateway import registry
-from gateway.catalogue import PLANOGRAM_COLUMNS, PRODUCT_COLUMNS
+from gateway.catalogue import PACK_COLUMNS, PLANOGRAM_COLUMNS, PRODUCT_COLUMNS
 from gateway.config import load
 from gateway.config_rules import POSITIONS, RANGES
+from gateway.config_scan import RCN_RANGES
 from gateway.domain.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -75,15 +76,28 @@ def as_python(cell: str) -> object:
 def test_the_reference_loads() -> None:
     loaded = load(REFERENCE)
     assert {device.driver for device in loaded.settings.device} == set(registry.driver_names())
-    assert len(loaded.store.products) == 3
+    assert len(loaded.store.products) == 4
+
+
+def test_the_example_of_cases_loads(tmp_path: Path) -> None:
+    for sheet in REFERENCE.parent.iterdir():
+        text = sheet.read_text("utf-8").replace('packs = ""', 'packs = "packs.csv"')
+        (tmp_path / sheet.name).write_text(text, "utf-8")
+    cases = load(tmp_path / "store.toml").store.cases
+    assert [(case.unit_gtin, case.units) for case in cases] == [
+        ("06901234500011", 24),
+        ("06901234500011", 96),
+    ]
 
 
 def test_the_reference_names_every_key_with_its_default() -> None:
     tree = tomllib.loads(REFERENCE.read_text("utf-8"))
     for name, (_, field) in MODEL.items():
-        table_name, _, key = name.partition(".")
+        table_name, _, key = name.rpartition(".")
         if table_name.endswith("[]"):
-            assert any(key in one for one in tree[table_name[:-2]]), name
+            outer, _, inner = table_name[:-2].rpartition(".")
+            ones = tree[outer][inner] if outer else tree[inner]
+            assert any(key in one for one in ones), name
             continue
         assert key in tree[table_name], name
         said = tree[table_name][key]
@@ -130,6 +144,8 @@ def test_the_docs_name_every_key() -> None:
         low_high = RANGES.get((table_name, key))
         if (table_name, key) == ("location[]", "position"):
             low_high = POSITIONS
+        if table_name == "scan" and key.startswith("rcn[]."):
+            low_high = RCN_RANGES.get(key.partition(".")[2])
         if low_high:
             assert span == f"{low_high[0]} to {low_high[1]}", name
         elif isinstance(node, msgspec.inspect.LiteralType):
@@ -144,7 +160,8 @@ def test_every_whole_number_has_a_range() -> None:
         for name, (node, _) in MODEL.items()
         if isinstance(node, msgspec.inspect.IntType)
     }
-    assert numbers == {*RANGES, ("location[]", "position")}
+    layouts = {("scan", "rcn[]", key) for key in RCN_RANGES}
+    assert numbers == {*RANGES, ("location[]", "position"), *layouts}
 
 
 def test_the_docs_name_every_option() -> None:
@@ -160,10 +177,12 @@ def test_the_docs_name_every_option() -> None:
 
 def test_the_docs_name_every_column() -> None:
     rows = table("Sheet")
-    assert tuple(row[1].strip("`") for row in rows) == (*PRODUCT_COLUMNS, *PLANOGRAM_COLUMNS)
+    columns = (*PRODUCT_COLUMNS, *PLANOGRAM_COLUMNS, *PACK_COLUMNS)
+    assert tuple(row[1].strip("`") for row in rows) == columns
     assert {(row[0], row[1]) for row in rows if row[2] == "yes"} == {
         ("products", "`gtin`"),
         ("products", "`name`"),
         ("planogram", "`location`"),
         ("planogram", "`gtin`"),
+        *(("packs", f"`{column}`") for column in PACK_COLUMNS),
     }

@@ -1,4 +1,7 @@
-"""Barcodes: our own cases, and GS1's own vectors where the data folder is there."""
+"""Barcodes as the stock reads them: our own cases, and what GS1's engine reads in its vectors.
+
+What GS1 refuses is `test_gs1_vectors`; the stock forgives some of it (`test_gs1_label`).
+"""
 
 from __future__ import annotations
 
@@ -48,8 +51,6 @@ def test_scan_data_of_gs1() -> None:
         if vector["accept"] and "01" in elements(vector["engine_ai"]):
             agrees(read, vector["engine_ai"])
             tried += 1
-        elif not vector["accept"]:
-            assert isinstance(read, NoItem)
     assert tried >= 5
 
 
@@ -60,8 +61,6 @@ def test_element_strings_of_gs1() -> None:
         if vector["engine_accept_full_validation"] and "01" in elements(vector["engine_ai"]):
             agrees(read, vector["engine_ai"])
             tried += 1
-        elif not vector["parser_accept"]:
-            assert isinstance(read, NoItem)
     assert tried >= 4
 
 

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from drivers import scale_sics, scanner_hid, scanner_serial
+from drivers import scale_8217, scale_line, scale_sics, scanner_hid, scanner_serial
 from drivers.base import DeviceLost, DeviceMisconfigured, Link
 from drivers.link import open_link
-from gateway.domain.reading import Body, Garbled, Scan, Weight
+from gateway.domain.reading import Body, DeviceState, Garbled, Scan, Weight
 
 STABLE = b"S S      1.243 kg\r\n"
 WEIGHT = Weight(1_243_000, True)
+SERIAL = b'I4 A "0123456789"\r\n'
+IDENTIFIED = DeviceState("up", "identified", "sics:0123456789")
 
 
 class Script:
@@ -61,18 +63,28 @@ async def heard(readings: AsyncIterator[Body]) -> list[Body]:
     return bodies
 
 
-async def test_sir_is_sent_once_while_the_scale_streams() -> None:
-    link = Script(STABLE, STABLE[:5], STABLE[5:], b"S D      0.9")
+async def test_sir_is_sent_once_when_the_scale_has_said_who_it_is() -> None:
+    link = Script(SERIAL[:7], SERIAL[7:], STABLE, STABLE[:5], STABLE[5:], b"S D      0.9")
     said = await heard(scale_sics.read(link, scale_sics.Options()))
-    assert said == [WEIGHT, WEIGHT, Garbled("cut", b"S D      0.9".hex())]
-    assert link.written == [b"SIR\r\n"]
+    assert said == [IDENTIFIED, WEIGHT, WEIGHT, Garbled("cut", b"S D      0.9".hex())]
+    assert link.written == [b"I4\r\n", b"SIR\r\n"]
     assert link.pauses_ms == []
 
 
+@pytest.mark.parametrize("first", [STABLE, b"ES\r\n", None])
+async def test_a_scale_that_will_not_say_who_it_is_is_read_all_the_same(
+    first: bytes | None,
+) -> None:
+    link = Script(first, STABLE)
+    assert (await heard(scale_sics.read(link, scale_sics.Options())))[-1] == WEIGHT
+    assert link.written == [b"I4\r\n", b"SIR\r\n"]
+
+
 async def test_a_scale_switched_off_and_on_is_asked_again() -> None:
-    link = Script(STABLE, None, b'I4 A "0123456789"\r\n', None, STABLE)
-    assert await heard(scale_sics.read(link, scale_sics.Options())) == [WEIGHT, WEIGHT]
-    assert link.written == [b"SIR\r\n"] * 3
+    link = Script(SERIAL, STABLE, None, SERIAL, None, STABLE)
+    said = await heard(scale_sics.read(link, scale_sics.Options()))
+    assert said == [IDENTIFIED, WEIGHT, IDENTIFIED, WEIGHT]
+    assert link.written == [b"I4\r\n", *[b"SIR\r\n"] * 3]
     assert set(link.waits_ms) == {scale_sics.RESEND_MS}
 
 
@@ -87,15 +99,40 @@ async def test_a_silent_scale_is_lost_after_ten_seconds(command: str) -> None:
     link = Script(*[None] * 9)
     assert await heard(scale_sics.read(link, options)) == []
     assert sum(link.waits_ms) == scale_sics.LOST_MS
-    assert len(link.written) == 5
+    assert link.written == [b"I4\r\n", *[command.encode() + b"\r\n"] * 4]
 
 
 async def test_a_polled_scale_is_asked_once_per_answer_at_its_rate() -> None:
-    link = Script(STABLE, b'I4 A "1"\r\n', STABLE, b"S I\r", b"\n", STABLE)
+    link = Script(SERIAL, STABLE, b"I1 A\r\n", STABLE, b"S I\r", b"\n", STABLE)
     said = await heard(scale_sics.read(link, scale_sics.Options("SI", 10)))
-    assert said == [WEIGHT, WEIGHT, Weight(0, None, ("error",)), WEIGHT]
-    assert link.written == [b"SI\r\n"] * 5
-    assert link.pauses_ms == [100] * 4  # the link was lost before the fifth began
+    assert said == [IDENTIFIED, WEIGHT, WEIGHT, Weight(0, None, ("error",)), WEIGHT]
+    assert link.written == [b"I4\r\n", *[b"SI\r\n"] * 5]
+    assert link.pauses_ms == [100] * 5  # the link was lost before the sixth began
+
+
+async def test_an_8217_is_asked_byte_by_byte() -> None:
+    link = Script(b"\x0201.243\r", None, b"\x02?", b"\x61\r", b"\x0201.2")
+    said = await heard(scale_8217.read(link, scale_8217.Options()))
+    assert said == [WEIGHT, Weight(0, False, ("motion", "error")), Garbled("cut", "0230312e32")]
+    assert link.written == [b"W"] * 4
+    assert link.pauses_ms == [200] * 2
+
+
+async def test_lines_are_streamed_or_asked_for() -> None:
+    link = Script(b"ST,+01.243 kg\r\n", None, b"ST,+01.243 kg\r\n")
+    assert await heard(scale_line.read(link, scale_line.Options("and"))) == [WEIGHT] * 2
+    assert link.written == []
+    link = Script(b"ST,+01.243 kg\r\n", None, b"ST,+01.243 kg\r\n")
+    options = scale_line.Options("and", poll="Q\\r\\n", rate_hz=50)
+    assert await heard(scale_line.read(link, options)) == [WEIGHT] * 2
+    assert link.written == [b"Q\r\n"] * 4
+    assert link.pauses_ms == [20] * 2
+
+
+async def test_a_silent_stream_of_lines_is_lost_too() -> None:
+    link = Script(*[None] * 9)
+    assert await heard(scale_line.read(link, scale_line.Options())) == []
+    assert sum(link.waits_ms) == scale_sics.LOST_MS
 
 
 async def test_stopping_a_poll_leaves_no_task_behind() -> None:
@@ -103,8 +140,8 @@ async def test_stopping_a_poll_leaves_no_task_behind() -> None:
         async def pause(self, duration_ms: int) -> None:
             await asyncio.get_running_loop().create_future()
 
-    readings = scale_sics.read(Slow(STABLE), scale_sics.Options("SI"))
-    assert await anext(readings) == WEIGHT
+    readings = scale_sics.read(Slow(SERIAL, STABLE), scale_sics.Options("SI"))
+    assert await anext(readings) == IDENTIFIED
     await readings.aclose()  # type: ignore[attr-defined]
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -186,8 +223,8 @@ async def test_a_scale_on_a_real_port_unplugged_and_plugged_again(tmp_path: Path
             readings = scale_sics.read(link, scale_sics.Options())
             first = asyncio.ensure_future(anext(readings))
             await asyncio.sleep(0)
-            assert os.read(master, 100) == b"SIR\r\n"
-            os.write(master, STABLE)
-            assert await first == WEIGHT
+            assert os.read(master, 100) == b"I4\r\n"
+            os.write(master, SERIAL)
+            assert await first == IDENTIFIED
             os.close(master)
             assert await heard(readings) == []

@@ -103,6 +103,8 @@ async def test_a_port_that_comes_and_goes_is_tried_less_often(
     class Closing:
         """A port whose other side closes it."""
 
+        identity = ""
+
         async def read(self) -> bytes:
             clock.at_ns += lives_ns
             raise supervisor_module.DeviceLost("the other side closed it")

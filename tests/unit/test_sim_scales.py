@@ -63,10 +63,10 @@ def test_a_command_may_come_in_any_pieces() -> None:
 def test_identity_and_nonsense() -> None:
     scale, _ = _scale(10.0)
     commands = _run(scale, 0.0, 0.05, b"I0\r\n")
-    assert all(re.fullmatch(r'I0 [BA] [01] "[A-Z@][A-Z0-4]*"', line) for line in commands)
+    assert all(re.fullmatch(r'I0 [BA] [012] "[A-Z@][A-Z0-4]*"', line) for line in commands)
     assert [line[3] for line in commands] == ["B"] * (len(commands) - 1) + ["A"]
     said = _run(scale, 0.1, 0.05, b"I1\r\nI2\r\nI3\r\nXYZ\r\nsi\r\n\xff\r\n")
-    assert said[0].startswith('I1 A "0"')
+    assert said[0].startswith('I1 A "012"')
     assert said[1] == 'I2 A "SIM-15 15.000 kg"'
     assert said[2].startswith('I3 A "')
     assert said[3:] == ["ES", "ES", "ES"]
@@ -97,6 +97,26 @@ def test_tare_and_zero_change_what_is_shown() -> None:
     (shown,) = _run(scale, 9.0, 0.05, b"SI\r\n")
     assert re.fullmatch(r"S S {6}(0\.99[6-9]|1\.00[0-4]) kg", shown)
     assert _run(scale, 9.5, 0.05, b"ZI\r\n") == ["ZI +"]
+
+
+def test_a_tare_may_be_told() -> None:
+    scale, _ = _scale(1000.0, max_kg=3)
+    _run(scale, 0.0, 2.0)
+    assert _run(scale, 2.0, 0.05, b"TA 0.25 kg\r\nTA 5 lb\r\n") == ["TA A      250.0 g", "TA L"]
+    (net,) = _run(scale, 3.0, 0.05, b"SI\r\n")
+    assert re.fullmatch(r"S S {6}7(49|50)\.\d g", net)
+
+
+@pytest.mark.parametrize("command", [b"SR\r\n", b"SNR\r\n"])
+def test_a_stream_of_changes_tells_stable_weights_once(command: bytes) -> None:
+    scale, plate = _scale(1000.0)
+    (first,) = _run(scale, 0.0, 5.0, command)
+    assert re.fullmatch(r"S S {6}(0\.99\d|1\.00\d) kg", first)
+    plate.handle(5.0, 0.5, 0.0, 10.0, 0.1, 0.2)
+    assert _run(scale, 5.0, 5.0) == []
+    plate.handle(10.0, 0.5, 0.0, 500.0, 0.1, 0.2)
+    (second,) = _run(scale, 10.0, 5.0)
+    assert re.fullmatch(r"S S {6}1\.5[01]\d kg", second)
 
 
 def test_outside_of_the_range_there_is_no_number() -> None:

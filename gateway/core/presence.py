@@ -1,0 +1,291 @@
+"""Which tags are where: present, leaving, gone, moved (ALGORITHMS 3.4).
+
+    UNKNOWN -> PRESENT -> EXITING -> DEPARTED     EXITING -> PRESENT on any read
+
+A zone is what one antenna covers. Silence is evidence only in visits in which the antenna proved
+it could have heard: without visits (reader down, antenna lost) nothing leaves. Here: zones, arrival
+filter, mobility, confirmation, bounds. Not here: the exposure clock (`exposure`), the seconds that
+stand for visits (`visits`), what it means for the stock (nothing yet).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final
+
+from gateway.core.exposure import GROUP_MAX, GROUP_MIN, MICRO, Group, Tag
+from gateway.core.visits import Heard, Visits, strength_cdbm
+from gateway.domain.reading import Word
+from gateway.domain.units import div_half_even
+
+TAGS_MAX: Final = 50_000
+ZONES_MAX: Final = 64
+ARRIVAL_SLOTS: Final = 5
+"""Two reads within so many seconds are an arrival, or a move; one is a stray."""
+BREAK_SLOTS: Final = 10
+"""Seconds without a visit after which the time between is no time in which one could leave."""
+MOBILITY_CDBM: Final = 600
+HOLDOFF_MS: Final = 60_000
+SLOPE_MS: Final = 20
+"""0.0005 dB a millisecond: the advantage that the present zone keeps melts by 1/100 dB in 20 ms."""
+
+
+class ZoneRules(Word, frozen=True):
+    """What is configured of the place that an antenna covers."""
+
+    antenna: int
+    location: str
+    confirm_s: int = 120
+    """How long a tag stays EXITING before it has left: exit 30, shelf 120, backroom 600."""
+    floor_s: int = 10
+    cap_s: int = 90
+    """Least and most full exposure before a tag is EXITING; least 4 at till and exit."""
+    rssi_floor_cdbm: int | None = None
+    """Weaker reads are no arrival; None: all are strong enough."""
+
+
+class TagMove(Word, frozen=True):
+    """A tag came (no `from_antenna`), went (no `to_antenna`) or changed zones."""
+
+    at_ns: int
+    tag: str
+    from_antenna: int | None
+    to_antenna: int | None
+
+
+class _Zone:
+    def __init__(self, rules: ZoneRules, entries: Iterator[int]) -> None:
+        self.rules = rules
+        self._entries = entries
+        self.groups: list[Group] = []
+        self.visit = 0
+        self._open_ms = 0
+        self._last: int | None = None
+        self._period_ms = 0
+        self._confirm: list[tuple[int, int, Tag]] = []
+        self._set_period(1000)
+
+    def _set_period(self, period_ms: int) -> None:
+        if period_ms != self._period_ms:
+            self._period_ms = period_ms
+            self.visits_min = self.rules.floor_s * 1000 * MICRO // period_ms
+            self.visits_max = self.rules.cap_s * 1000 * MICRO // period_ms
+
+    def lost(self) -> None:
+        """What follows is no continuation: the time between was no exposure."""
+        self._last = None
+
+    def visited(self, slot: int) -> list[Tag]:
+        """One visit, the tags heard being in their groups; answers who has left."""
+        self.visit += 1
+        gap = 0 if self._last is None else slot - self._last
+        self._last = slot
+        if 0 < gap <= BREAK_SLOTS:
+            self._open_ms += 1000 * gap
+            self._set_period(max(1000, (9 * self._period_ms + 1000 * gap) // 10))
+        for group in self.groups:
+            for tag in group.visited(self.visit, self.visits_min, self.visits_max):
+                tag.confirm_ms = self._open_ms + 1000 * self.rules.confirm_s
+                heappush(self._confirm, (tag.confirm_ms, next(self._entries), tag))
+        gone = []
+        while self._confirm and self._confirm[0][0] <= self._open_ms:
+            due_ms, _, tag = heappop(self._confirm)
+            if tag.exiting and tag.confirm_ms == due_ms and tag.antenna == self.rules.antenna:
+                gone.append(tag)
+        return gone
+
+    def enter(self, tag: Tag) -> None:
+        """A tag read here and now lives here from now on."""
+        if not self.groups:
+            self.groups.append(Group(self._entries))
+            at = 0
+        else:
+            at = self._place(tag)
+        tag.antenna = self.rules.antenna
+        group = self.groups[at]
+        group.add(tag, self.visit, self.visits_min, self.visits_max)
+        if len(group.tags) > GROUP_MAX:
+            self.groups.insert(at + 1, group.split())
+
+    def leave(self, tag: Tag) -> None:
+        """A tag lives here no longer."""
+        at = self._place(tag)
+        group = self.groups[at]
+        group.remove(tag)
+        if not group.tags:
+            del self.groups[at]
+        elif len(group.tags) < GROUP_MIN and len(self.groups) > 1:
+            at = min(at, len(self.groups) - 2)
+            if len(self.groups[at].tags) + len(self.groups[at + 1].tags) <= GROUP_MAX:
+                self.groups[at].absorb(self.groups.pop(at + 1))
+
+    def _place(self, tag: Tag) -> int:
+        """Which group a tag with this key belongs to."""
+        return max(0, bisect_right(self.groups, tag.key, key=_first) - 1)
+
+
+def _first(group: Group) -> str:
+    return group.first
+
+
+class Zones:
+    """The zones of one reader and the tags in them. Deterministic; never raises."""
+
+    def __init__(self, rules: Callable[[int], ZoneRules]) -> None:
+        """`rules` of an antenna, asked when it is first heard."""
+        self._rules = rules
+        self._entries = count()
+        self._zones: dict[int, _Zone] = {}
+        self._tags: dict[str, Tag] = {}
+        self._visits = Visits()
+        self._candidates: dict[tuple[int, str], int] = {}
+        self._old: deque[tuple[int, tuple[int, str]]] = deque()
+        self._over = 0
+
+    @property
+    def late(self) -> int:
+        """Reads more than 2 s out of order, not used."""
+        return self._visits.late
+
+    @property
+    def over(self) -> int:
+        """Reads, tags and antennas beyond the bounds, not used."""
+        return self._over + self._visits.over
+
+    def read(
+        self, at_ns: int, antenna: int, tag_key: str, rssi_cdbm: int | None, count: int = 1,
+        seen_us: int | None = None,
+    ) -> None:  # fmt: skip
+        """One report of a tag; it counts when its second is closed."""
+        self._visits.read(at_ns, antenna, tag_key, rssi_cdbm, count, seen_us)
+
+    def deadline(self) -> int | None:
+        """When something happens by itself."""
+        return self._visits.deadline()
+
+    def lost(self, antenna: int | None = None) -> None:
+        """An antenna, or the whole reader, is down: all it covers stays as it is."""
+        for number, zone in self._zones.items():
+            if antenna in (None, number):
+                zone.lost()
+
+    def advance(self, at_ns: int) -> list[TagMove]:
+        """It is now `at_ns`; answers what came, went and moved, each at its own time."""
+        due_ns = self._visits.deadline()
+        if due_ns is None or due_ns > at_ns:
+            return []
+        moves: list[TagMove] = []
+        for when_ns, visit in self._visits.closed(at_ns):
+            moves += self._close(when_ns, visit.number, visit.heard)
+        return moves
+
+    def tags(self) -> Iterator[tuple[str, int, bool]]:
+        """Every tag that is here: its key, its antenna, whether it is leaving."""
+        for tag in self._tags.values():
+            yield tag.key, tag.antenna, tag.exiting
+
+    def _zone(self, antenna: int) -> _Zone | None:
+        zone = self._zones.get(antenna)
+        if zone is None and len(self._zones) < ZONES_MAX:
+            zone = self._zones[antenna] = _Zone(self._rules(antenna), self._entries)
+        return zone
+
+    def _close(self, at_ns: int, slot: int, heard: dict[int, dict[str, Heard]]) -> list[TagMove]:
+        moves = []
+        strangers: dict[str, list[tuple[int, Heard]]] = {}
+        for antenna in sorted(heard):
+            zone = self._zone(antenna)
+            if zone is None:
+                self._over += 1
+                continue
+            for key, reads in heard[antenna].items():
+                tag = self._tags.get(key)
+                if tag is None or tag.antenna != antenna:
+                    strangers.setdefault(key, []).append((antenna, reads))
+                else:
+                    tag.group.heard.append(tag)
+                    tag.seen = slot
+                    tag.rssi_cdbm = _smoothed(tag.rssi_cdbm, strength_cdbm(reads))
+            for tag in sorted(zone.visited(slot), key=_key):
+                zone.leave(tag)
+                del self._tags[tag.key]
+                moves.append(TagMove(at_ns, tag.key, antenna, None))
+        for key in sorted(strangers):
+            move = self._stranger(at_ns, slot, key, strangers[key])
+            if move is not None:
+                moves.append(move)
+        self._forget_candidates(slot)
+        return moves
+
+    def _stranger(
+        self, at_ns: int, slot: int, key: str, heard: list[tuple[int, Heard]]
+    ) -> TagMove | None:
+        """A tag read where it does not live: it arrives, moves here, or is a stray."""
+        tag = self._tags.get(key)
+        best: tuple[int, int] | None = None
+        for antenna, reads in heard:
+            rssi = strength_cdbm(reads)
+            if not self._twice(slot, antenna, key, reads[0]):
+                continue
+            floor = self._zones[antenna].rules.rssi_floor_cdbm
+            strong = rssi is None or floor is None or rssi >= floor
+            if strong if tag is None else _moves(tag, rssi, slot):
+                best = max(best or (-(10**9), 0), (-(10**8) if rssi is None else rssi, -antenna))
+        if best is None:
+            return None
+        strength, antenna = best[0] if best[0] > -(10**8) else None, -best[1]
+        zone = self._zones[antenna]
+        if tag is None:
+            if len(self._tags) >= TAGS_MAX:
+                self._over += 1
+                return None
+            was = None
+            tag = self._tags[key] = Tag(key, antenna, Group(self._entries), strength, slot)
+        else:
+            was = tag.antenna
+            self._zones[was].leave(tag)
+            tag.rssi_cdbm, tag.seen = strength, slot
+        zone.enter(tag)
+        return TagMove(at_ns, key, was, antenna)
+
+    def _twice(self, slot: int, antenna: int, key: str, reads: int) -> bool:
+        """Whether this is not the only read here within ARRIVAL_SLOTS."""
+        place = (antenna, key)
+        last = self._candidates.get(place)
+        if last is None and len(self._candidates) >= TAGS_MAX:
+            self._over += 1
+        else:
+            self._candidates[place] = slot
+            self._old.append((slot, place))
+        return reads >= 2 or (last is not None and slot - last < ARRIVAL_SLOTS)
+
+    def _forget_candidates(self, slot: int) -> None:
+        while self._old and self._old[0][0] <= slot - ARRIVAL_SLOTS:
+            when, place = self._old.popleft()
+            if self._candidates.get(place) == when:
+                del self._candidates[place]
+
+
+def _key(tag: Tag) -> str:
+    return tag.key
+
+
+def _smoothed(old: int | None, new: int | None) -> int | None:
+    """Exponentially weighted mean, a fifth of the new."""
+    if old is None or new is None:
+        return old if new is None else new
+    return div_half_even(4 * old + new, 5)
+
+
+def _moves(tag: Tag, rssi: int | None, slot: int) -> bool:
+    """Mobility with hysteresis: the present zone's advantage melts with the time since its read."""
+    if tag.exiting:
+        return True
+    age_ms = 1000 * (slot - tag.seen)
+    offset = min(MOBILITY_CDBM, MOBILITY_CDBM - (age_ms - HOLDOFF_MS) // SLOPE_MS)
+    gain = 0 if rssi is None or tag.rssi_cdbm is None else rssi - tag.rssi_cdbm
+    return gain > offset

@@ -1,0 +1,78 @@
+"""What a tag is: the EPC of its memory to a GTIN with serial, another GS1 identity, or neither.
+
+Source: GS1 EPC Tag Data Standard 2.3: headers (table 14-1), binary schemes (14.5, 14.6). Here: the
+door, `decode_epc`, and the same with a bounded memory for the hot path. `words`: the answers;
+`fixed`, `plus`: the schemes. Not here: readers, presence (`core.readers`), barcodes (`gs1`).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from gateway.domain.epc import fixed, plus
+from gateway.domain.epc.bits import Bits, Wrong
+from gateway.domain.epc.words import REASONS, EpcIdentity, NotGs1, Sgtin
+
+__all__ = ["REASONS", "EpcIdentity", "NotGs1", "Sgtin", "cached_epc", "decode_epc"]
+
+CACHED_MAX: Final = 65_536
+"""Tags whose answer is kept: several stores' worth, 20 MB at most."""
+DIGITS_MAX: Final = 248
+"""Twice the EPC memory that Gen2 can name (31 words and an extension); more is no tag."""
+
+_HEX: Final = re.compile(rf"[0-9A-Fa-f]{{2,{DIGITS_MAX}}}")
+_ISO_TOGGLE: Final = 0x0100
+_LEGACY: Final = frozenset((*range(0x08, 0x0C), *range(0x80, 0xC0), 0xCE))
+
+
+def decode_epc(digits: str, pc: int | None = None) -> Sgtin | EpcIdentity | NotGs1:
+    """EPC memory in hexadecimal, without CRC and PC word, to what it names. Never raises.
+
+    `pc` is the protocol control word, where the reader tells it: its toggle bit says that the
+    memory is of ISO/IEC 15961 and no EPC. Zeros that fill up the last word may be missing.
+
+    >>> decode_epc("3066C4409047E140075BCD15").gtin
+    '09506000134352'
+    >>> decode_epc("E28011700000020EC250695C").reason
+    'tid'
+    """
+    if _HEX.fullmatch(digits) is None:
+        return NotGs1("hex", "no EPC in hexadecimal digits")
+    if pc is not None and pc & _ISO_TOGGLE:
+        return NotGs1("iso", f"ISO/IEC 15961, application family identifier {pc & 0xFF:02X}")
+    header = int(digits[:2], 16)
+    try:
+        if header == 0x30:
+            return fixed.sgtin_96(digits)
+        bits = Bits(digits)
+        bits.take(8)
+        if header in fixed.SCHEMES:
+            found = fixed.SCHEMES[header](bits)
+        elif header in plus.SCHEMES:
+            found = plus.decode(plus.SCHEMES[header], bits)
+        else:
+            return _none(header, digits)
+        if not found.aidc:
+            bits.end()
+    except Wrong as wrong:
+        return NotGs1(wrong.reason, wrong.detail)
+    return found
+
+
+cached_epc: Final = lru_cache(CACHED_MAX)(decode_epc)
+"""`decode_epc` with the last answers kept: a tag is read thousands of times."""
+
+
+def _none(header: int, digits: str) -> NotGs1:
+    """Why a header is none of a scheme (table 14-1)."""
+    if header == 0:
+        if digits.strip("0"):
+            return NotGs1("reserved", "header 00 with data behind it")
+        return NotGs1("unprogrammed", "zeros: nobody has written this tag")
+    if header in (0xE0, 0xE2):
+        return NotGs1("tid", f"{header:X}: the chip's own number, not a GS1 one")
+    if header in _LEGACY:
+        return NotGs1("legacy", f"header {header:02X}: a 64-bit EPC, withdrawn in 2008")
+    return NotGs1("reserved", f"header {header:02X} means nothing")
