@@ -272,7 +272,8 @@ class Daemon:
             PlateStatus(location, plate.baseline_mg, plate.sigma_mg, plate.moving, trouble)
             for location, plate, trouble in self.engine.plates(health.id)
         )
-        return DeviceStatus(health, self.engine.scanner_mode(health.id), plates)
+        mode, tags = self.engine.scanner_mode(health.id), self.engine.reader(health.id)
+        return DeviceStatus(health, mode, plates, tags)
 
     # --- life -----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ Here: the shape of the snapshot. Not here: how it is carried (`control`), how it
 from __future__ import annotations
 
 from gateway.clock import ClockView
+from gateway.core.readers import ReaderView
 from gateway.domain.reading import Word
 from gateway.supervisor import DeviceHealth
 from gateway.uplink_words import UplinkStatus
@@ -42,6 +43,8 @@ class DeviceStatus(Word, frozen=True):
     """Scanners: what the next scan means."""
     plates: tuple[PlateStatus, ...]
     """Scales: one, or one for each channel of a controller."""
+    tags: ReaderView | None
+    """RFID readers: what is before them."""
 
 
 class DaemonStatus(Word, frozen=True):

@@ -114,6 +114,9 @@ def _status_table(now: DaemonStatus) -> None:
         shows = d.mode or ""
         if d.plates:
             shows = ", ".join(_plate(plate) for plate in d.plates)
+        if d.tags is not None:
+            present = sum(count.present for count in d.tags.tags)
+            shows = f"{present} tags, {d.tags.non_gs1_present} not of GS1"
         if h.state != "up":
             shows = h.reason
         _say(

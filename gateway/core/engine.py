@@ -17,10 +17,11 @@ from gateway.core.fuse import Fusion
 from gateway.core.hardware import Hardware
 from gateway.core.lanes import Lanes
 from gateway.core.postings import History, Posted, Poster
+from gateway.core.readers import ReaderView
 from gateway.core.scans import QUANTITY_MAX
 from gateway.core.sensors import Sensors, weighed
 from gateway.core.serials import Serials
-from gateway.core.vitals import TOLD, Trouble
+from gateway.core.vitals import Trouble
 from gateway.core.weigh import Plate
 from gateway.domain.observation import (
     DeviceSeen,
@@ -37,6 +38,7 @@ from gateway.domain.reading import (
     Reading,
     Scan,
     SetMode,
+    Tag,
     Tare,
     Weight,
     Word,
@@ -44,11 +46,7 @@ from gateway.domain.reading import (
 )
 from gateway.domain.settings import Settings
 from gateway.domain.store import Store
-from gateway.domain.units import NS_PER_S
 
-_NO_PLATES: Final[dict[int | msgspec.UnsetType, str]] = {}
-TROUBLE_NS: Final = 3600 * NS_PER_S
-"""The same trouble of a plate is told once an hour; the status shows it always."""
 REF_MAX: Final = 64
 """Characters of a business document's number."""
 
@@ -112,12 +110,9 @@ class Engine:
         )
         sensors = Sensors(settings, store, self._serials, saved.parts)
         self._sensors = sensors
-        self._scanners, self._plates, self._vitals = (
-            sensors.scanners, sensors.plates, sensors.vitals,
-        )  # fmt: skip
-        self._channels = sensors.channels
+        self._scanners, self._plates = sensors.scanners, sensors.plates
+        self._readers = sensors.readers
         self._hardware = Hardware(saved.parts)
-        self._troubles: dict[str, int] = {}
         self._lanes = Lanes(
             self._fusion.tills, self._poster, sensors.labels, sensors.tills, sensors.lane_of
         )
@@ -127,7 +122,6 @@ class Engine:
         self._changed: dict[str, None] = {}
         self._scanner_due: dict[str, int] = {}
         self._scanner_kept: dict[str, bytes] = {}
-        self._levels_told: dict[str, None] = {}
         for name in self._scanners:
             self._scanner_changed(name)
         self._changed.clear()
@@ -144,6 +138,10 @@ class Engine:
         for at_ns in self._scanner_due.values():
             if due is None or at_ns < due:
                 due = at_ns
+        for reader in self._readers.values():
+            visit = reader.deadline()
+            if visit is not None and (due is None or visit < due):
+                due = visit
         return due
 
     def _scanner_changed(self, device: str) -> None:
@@ -173,6 +171,9 @@ class Engine:
         self._now_ns = max(self._now_ns, due)
         if self._fusion.deadline() == due:  # the later stage first
             self._fusion.advance(self._now_ns)
+        elif due not in self._scanner_due.values():
+            for reader in self._readers.values():
+                reader.advance(self._now_ns)
         else:
             device = min(name for name, at_ns in self._scanner_due.items() if at_ns == due)
             observations = self._scanners[device].advance(self._now_ns)
@@ -189,6 +190,9 @@ class Engine:
         if type(body) is Weight:
             self._weight(at_ns, reading.device, body)
             return
+        if type(body) is Tag:
+            self._tag(at_ns, reading.device, body)
+            return
         if type(body) is Scan:
             self._scan(at_ns, reading.device, body)
         elif type(body) is PosLine:
@@ -202,32 +206,18 @@ class Engine:
         self._settle(at_ns)
 
     def _weight(self, at_ns: int, device: str, body: Weight) -> None:
-        name = self._channels.get(device, _NO_PLATES).get(body.channel)
-        if name is None:
-            return
-        plate, vitals = self._plates[name], self._vitals[name]
-        if vitals.heard(at_ns, body, self._vitals.values()):
-            plate.lost()  # what it shows when it is well again is one step, not to be trusted alone
-            self._trouble(at_ns, device, name, vitals.trouble)
-        if vitals.trouble:
-            return
-        step = plate.weight(at_ns, body.mass_mg, body.stable, body.flags)
+        step = self._plates.weight(at_ns, device, body)
         if step is not None:
-            self._changed[f"plate:{name}"] = None
             self._observe([msgspec.structs.replace(step, ref=self._ref(at_ns))])
             self._settle(at_ns)
 
-    def _trouble(self, at_ns: int, device: str, name: str, trouble: Trouble) -> None:
-        place, key = self._sensors.place_of[name], f"{name} {trouble}"
-        told_ns = self._troubles.get(key)
-        if told_ns is not None and at_ns - told_ns < TROUBLE_NS:
-            return
-        self._troubles[key] = at_ns
-        if trouble:
-            text = f"{name} at {place} {TOLD[trouble]}; it books nothing until it is well"
-            self._poster.note(at_ns, f"sensor_{trouble}", text, device)
-        else:
-            self._poster.note(at_ns, "sensor_well", f"{name} at {place} weighs again", device)
+    def _tag(self, at_ns: int, device: str, body: Tag) -> None:
+        reader = self._readers.get(device)
+        if reader is not None:
+            reader.tag(at_ns, body)
+            due = reader.deadline()
+            if due is not None and (self._due_ns is None or due < self._due_ns):
+                self._due_ns = due
 
     def _scan(self, at_ns: int, device: str, body: Scan) -> None:
         scanner = self._scanners.get(device)
@@ -259,12 +249,12 @@ class Engine:
                 text = f"{device} is another piece of hardware: {swap.after}, was {swap.before}"
                 self._poster.note(at_ns, "device_swapped", text, device)
         up = body.state == "up"
-        for name in self._channels.get(device, _NO_PLATES).values():
-            if body.state == "down":
-                self._plates[name].lost()
-                self._vitals[name].away()
-            place = self._sensors.place_of[name]
-            self._observe([DeviceSeen(at_ns, device, place, up)])
+        reader = self._readers.get(device)
+        if reader is not None:
+            reader.state(at_ns, body)
+        up = body.state == "up"
+        places = self._plates.seen(device, up)
+        self._observe([DeviceSeen(at_ns, device, place, up) for place in places])
 
     def _command(self, at_ns: int, device: str, command: Command) -> None:
         order = command.order
@@ -272,14 +262,10 @@ class Engine:
             self._tell_scanner(at_ns, order)
             return
         if isinstance(order, Tare | Zero):
-            plate = self._plates.get(order.device)
-            if plate is None:
-                self._refuse(at_ns, order.device, "is no scale here")
+            why = self._plates.tare(at_ns, order.device)
+            if why is not None:
+                self._refuse(at_ns, order.device, why)
                 return
-            if not plate.tare(at_ns):
-                self._refuse(at_ns, order.device, "is in motion: try again when it is quiet")
-                return
-            self._changed[f"plate:{order.device}"] = None
         self._observe([Ordered(at_ns, device, self._ref(at_ns), order)])
 
     def _tell_scanner(self, at_ns: int, order: SetMode | Quantity) -> None:
@@ -313,11 +299,13 @@ class Engine:
     def take(self) -> Outcome:
         """Everything since the last call. The caller commits it before it tells anyone."""
         posted, notes = self._poster.take()
-        keys = [*self._changed, *self._fusion.changed, *self._hardware.changed]
-        keys += [f"serial:{key}" for key in self._serials.changed]
-        parts = (self._changed, self._fusion.changed, self._hardware.changed, self._serials.changed)
-        for changed in parts:
-            changed.clear()
+        notes += self._plates.notes
+        self._plates.notes = []
+        keys = [*self._changed, *self._plates.changed, *self._fusion.changed]
+        keys += [*self._hardware.changed, *(f"serial:{key}" for key in self._serials.changed)]
+        for part in (self._plates, self._fusion, self._hardware, self._serials):
+            part.changed.clear()
+        self._changed.clear()
         observations, self._observations = self._observations, []
         return Outcome(
             position=Position(self._poster.next_seq, self._number, self._now_ns),
@@ -336,7 +324,7 @@ class Engine:
             return msgspec.json.encode(self._scanners[name].seen)
         part: msgspec.Struct | None
         if kind == "plate":
-            part = self._plates[name].state
+            part = self._plates.state(name)
         elif kind == "identity":
             return self._hardware.part(name)
         elif kind == "serial":
@@ -350,19 +338,17 @@ class Engine:
 
         With `unseen` only those never asked for before: a first level must not wait.
         """
-        names = [
-            name
-            for name, plate in self._plates.items()
-            if plate.state is not None and not (unseen and name in self._levels_told)
-        ]
-        self._levels_told.update(dict.fromkeys(names))
+        names = self._plates.settled(unseen=unseen)
         return tuple((f"plate:{name}", self._part(f"plate:{name}")) for name in names)
 
     def plates(self, device: str) -> list[tuple[str, Plate, Trouble]]:
         """Location, detector and trouble of each plate of a scale, for the status view."""
-        names = self._channels.get(device, _NO_PLATES).values()
-        place_of = self._sensors.place_of
-        return [(place_of[n], self._plates[n], self._vitals[n].trouble) for n in names]
+        return self._plates.view(device)
+
+    def reader(self, device: str) -> ReaderView | None:
+        """What an RFID reader has before it, for the status view; None when it is none."""
+        reader = self._readers.get(device)
+        return None if reader is None else reader.view()
 
     @property
     def repeated_lines_total(self) -> int:

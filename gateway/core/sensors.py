@@ -1,8 +1,7 @@
 """The devices of the configuration, each with the filter that hears it.
 
 Here: which filter a device gets, and by what rules. Not here: what it hears (`engine`), how it
-filters (`scans`, `weigh`, `vitals`, `lanes`). A controller of several plates is one device with a
-plate for each channel; a plate's name is the device's, or `device/channel`.
+filters (`scans`, `weigh`, `vitals`, `lanes`).
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from typing import Final
 import msgspec
 
 from gateway.core.labels import Labels
+from gateway.core.plates import Channel, Plates
+from gateway.core.readers import AntennaPlace, Reader, ReaderRules
 from gateway.core.scans import Scanner, ScannerRules, ScannerState
 from gateway.core.serials import Seen, Serials
-from gateway.core.vitals import Vitals
-from gateway.core.weigh import Plate, PlateRules, PlateState
+from gateway.core.weigh import PlateRules, PlateState
 from gateway.domain.reading import Mode
 from gateway.domain.settings import DeviceSettings, Settings
 from gateway.domain.store import LocationKind, Store
@@ -35,12 +35,8 @@ class Sensors:
         self._settings, self._store, self._serials = settings, store, serials
         self.labels = Labels(store.cases, settings.scan.rcn)
         self.scanners: dict[str, Scanner] = {}
-        self.plates: dict[str, Plate] = {}
-        self.vitals: dict[str, Vitals] = {}
-        self.channels: dict[str, dict[int | msgspec.UnsetType, str]] = {}
-        """Names of a scale's plates by channel; UNSET is the only plate of most scales."""
-        self.place_of: dict[str, str] = {}
-        """Where each plate is, by its name."""
+        self.plates = Plates()
+        self.readers: dict[str, Reader] = {}
         self.tills: dict[str, str] = {}
         """Lane of each device that speaks till lines."""
         self.lane_of: dict[str, str] = {}
@@ -53,6 +49,8 @@ class Sensors:
                     self.lane_of[device.id] = device.location
             elif device.role == "scale":
                 self._add_scale(device, parts)
+            elif device.role == "rfid":
+                self._add_reader(device)
             elif device.role == "pos":
                 self.tills[device.id] = device.location
 
@@ -76,16 +74,20 @@ class Sensors:
         self.scanners[device.id] = Scanner(rules, self._serials, state, seen, self.labels)
 
     def _add_scale(self, device: DeviceSettings, parts: Mapping[str, bytes]) -> None:
-        names = self.channels[device.id] = {}
         for channel, name, location in plates_of(device):
-            names[channel] = name
             body = parts.get(f"plate:{name}")
             rate = int(device.options.get("rate_hz", DEFAULT_RATE_HZ))  # type: ignore[arg-type]
             rules = PlateRules(device.id, location, rate, self._lightest_mg(location))
-            saved = msgspec.json.decode(body, type=PlateState) if body else None
-            self.plates[name] = Plate(rules, saved)
-            self.vitals[name] = Vitals(device.driver, rate)
-            self.place_of[name] = location
+            kept = msgspec.json.decode(body, type=PlateState) if body else None
+            self.plates.add(name, channel, device.driver, rules, kept)
+
+    def _add_reader(self, device: DeviceSettings) -> None:
+        kinds = {location.id: location.kind for location in self._store.locations}
+        told = device.options.get("antennas")
+        places = told.items() if isinstance(told, Mapping) else ()
+        antennas = tuple(AntennaPlace(int(n), place, kinds[place]) for n, place in places)
+        rules = ReaderRules(device.id, device.location, kinds[device.location], antennas)
+        self.readers[device.id] = Reader(rules)
 
     def _lightest_mg(self, location: str) -> int | None:
         products = self._store.product_by_gtin()
@@ -99,7 +101,7 @@ class Sensors:
         return min(masses, default=None)
 
 
-def plates_of(device: DeviceSettings) -> list[tuple[int | msgspec.UnsetType, str, str]]:
+def plates_of(device: DeviceSettings) -> list[tuple[Channel, str, str]]:
     """Channel, name and location of each plate of a scale."""
     told = device.options.get("channels")
     if not isinstance(told, Mapping) or not told:

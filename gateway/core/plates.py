@@ -1,0 +1,113 @@
+"""The plates of the shop: which reading is whose, and whether its cell can be believed.
+
+Here: channels of controllers, the pulse of each cell before its detector hears it, what people are
+told of a sick one. Not here: steps (`weigh`), what sickness is (`vitals`), the book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.core.vitals import TOLD, Trouble, Vitals
+from gateway.core.weigh import Plate, PlateRules, PlateState
+from gateway.domain.observation import Note, WeightStep
+from gateway.domain.reading import Weight
+from gateway.domain.units import NS_PER_S
+
+TROUBLE_NS: Final = 3600 * NS_PER_S
+"""The same trouble of a plate is told once an hour; the status shows it always."""
+_NONE: Final[Mapping[int | msgspec.UnsetType, str]] = {}
+
+Channel = int | msgspec.UnsetType
+
+
+class Plates:
+    """Plates by name: the device's, or `device/channel`."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[Channel, str]] = {}
+        self._plates: dict[str, Plate] = {}
+        self._vitals: dict[str, Vitals] = {}
+        self._place_of: dict[str, str] = {}
+        self._told_ns: dict[str, int] = {}
+        self._levels_told: dict[str, None] = {}
+        self.changed: dict[str, None] = {}
+        """Keys of parts to keep."""
+        self.notes: list[Note] = []
+
+    def add(
+        self, name: str, channel: Channel, driver: str, rules: PlateRules, kept: PlateState | None
+    ) -> None:
+        """A plate of a device; UNSET is the channel of a scale that has no other."""
+        self._names.setdefault(rules.device, {})[channel] = name
+        self._plates[name] = Plate(rules, kept)
+        self._vitals[name] = Vitals(driver, rules.rate_hz)
+        self._place_of[name] = rules.location
+
+    def weight(self, at_ns: int, device: str, said: Weight) -> WeightStep | None:
+        """One reading; the step when it settles one. A reading of no plate of ours is none."""
+        name = self._names.get(device, _NONE).get(said.channel)
+        if name is None:
+            return None
+        plate, vitals = self._plates[name], self._vitals[name]
+        if vitals.heard(at_ns, said, self._vitals.values()):
+            plate.lost()  # what it shows when it is well again is one step of an outage
+            self._tell(at_ns, device, name, vitals.trouble)
+        if vitals.trouble:
+            return None
+        step = plate.weight(at_ns, said.mass_mg, said.stable, said.flags)
+        if step is not None:
+            self.changed[f"plate:{name}"] = None
+        return step
+
+    def _tell(self, at_ns: int, device: str, name: str, trouble: Trouble) -> None:
+        place, key = self._place_of[name], f"{name} {trouble}"
+        told_ns = self._told_ns.get(key)
+        if told_ns is not None and at_ns - told_ns < TROUBLE_NS:
+            return
+        self._told_ns[key] = at_ns
+        text = f"{name} at {place} weighs again"
+        if trouble:
+            text = f"{name} at {place} {TOLD[trouble]}; it books nothing until it is well"
+        self.notes.append(Note(at_ns, f"sensor_{trouble or 'well'}", device, text))
+
+    def seen(self, device: str, up: bool) -> Iterator[str]:
+        """A device came or went: the places of its plates, which begin anew when it went."""
+        for name in self._names.get(device, _NONE).values():
+            if not up:
+                self._plates[name].lost()
+                self._vitals[name].away()
+            yield self._place_of[name]
+
+    def tare(self, at_ns: int, name: str) -> str | None:
+        """Takes a plate's level as its baseline; else why not."""
+        plate = self._plates.get(name)
+        if plate is None:
+            several = ", ".join(self._names.get(name, _NONE).values())
+            return f"has several plates: {several}" if several else "is no scale here"
+        if not plate.tare(at_ns):
+            return "is in motion: try again when it is quiet"
+        self.changed[f"plate:{name}"] = None
+        return None
+
+    def state(self, name: str) -> PlateState | None:
+        """The state behind a key of `changed`; None before the first level."""
+        return self._plates[name].state
+
+    def settled(self, *, unseen: bool) -> list[str]:
+        """Names of the plates that have a level; with `unseen`, those never asked for before."""
+        names = [
+            name
+            for name, plate in self._plates.items()
+            if plate.state is not None and not (unseen and name in self._levels_told)
+        ]
+        self._levels_told.update(dict.fromkeys(names))
+        return names
+
+    def view(self, device: str) -> list[tuple[str, Plate, Trouble]]:
+        """Location, detector and trouble of each plate of a device, for the status."""
+        names = self._names.get(device, _NONE).values()
+        return [(self._place_of[n], self._plates[n], self._vitals[n].trouble) for n in names]
