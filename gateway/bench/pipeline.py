@@ -19,7 +19,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.bench.machine import Machine, gtin13, machine, permille
+from gateway.bench.machine import BenchFailed, Machine, gtin13, machine, permille
+from gateway.bench.tag_reports import shop_floor
 from gateway.config import load
 from gateway.control import Client, NotRunning
 from gateway.core.engine import Engine
@@ -35,6 +36,7 @@ SCANNERS: Final = 10
 SAMPLES: Final = 200_000
 SEED: Final = 1
 READY_S: Final = 20.0
+TAG_SECONDS: Final = 600
 
 
 class Cost(Word, frozen=True):
@@ -70,6 +72,12 @@ class Pipeline(Word, frozen=True):
     core_weight_quiet: Cost
     core_weight_moving: Cost
     core_scan: Cost
+    decode_tag: Cost
+    """From LLRP bytes in 64 KiB pieces to readings."""
+    core_tag: Cost
+    """A reading through the presence of its tag."""
+    tags_per_s: int
+    """Decoded and filtered, one after the other, on one core."""
     core_weight_quiet_permille_of_floor: int
     start_to_first_reading_ms: int
     rss_idle_kib: int
@@ -109,6 +117,8 @@ def _configuration(folder: Path, scales: int, scanners: int) -> Path:
         f'location = "till"\nlink = "serial://{folder}/scanner-{n}"\n'
         for n in range(scanners)
     ]
+    out.append('[[device]]\nid = "reader"\ndriver = "rfid_llrp"\nlocation = "back"\n'
+               'link = "tcp://127.0.0.1:5084"\n')  # fmt: skip
     (folder / "store.toml").write_text("".join(out), encoding="utf-8")
     (folder / "products.csv").write_text("\n".join(products) + "\n", encoding="utf-8")
     (folder / "planogram.csv").write_text("\n".join(planogram) + "\n", encoding="utf-8")
@@ -141,6 +151,24 @@ def _core(config: Path, bodies: list[Body], device: str, step_ns: int) -> Cost:
     return _timed(len(readings), work)
 
 
+def _tags(config: Path, rng: random.Random) -> tuple[Cost, Cost]:
+    """Ten minutes of one reader with 400 tags before it, decoded and then filtered."""
+    data, count = shop_floor(TAG_SECONDS, rng)
+    driver = load_driver("rfid_llrp")
+    decoder = driver.decoder(build_options(driver, {}))
+    chunks = [data[n : n + 65_536] for n in range(0, len(data), 65_536)]
+    bodies: list[Body] = []
+
+    def work() -> None:
+        for chunk in chunks:
+            bodies.extend(decoder.feed(chunk))
+
+    decode = _timed(count, work)
+    if len(bodies) != count:
+        raise BenchFailed(f"{count} reads became {len(bodies)} readings")
+    return decode, _core(config, bodies, "reader", TAG_SECONDS * 1_000_000_000 // count)
+
+
 async def pipeline(seconds: float, say: Callable[[str], None]) -> Pipeline:
     """Runs it. Raises ChildFailed."""
     rng = random.Random(SEED)
@@ -168,6 +196,7 @@ async def pipeline(seconds: float, say: Callable[[str], None]) -> Pipeline:
         result_moving = _core(config, moving, "scale-0", 50_000_000)
         decode_weight = _decode("scale_sics", lines, SAMPLES)
         decode_scan = _decode("scanner_serial", codes, SAMPLES // 20)
+        decode_tag, core_tag = _tags(config, rng)
     say("start-up and memory")
     start_ms, rss = await _start_up()
     say(f"a full store: {SCALES} scales at {RATE_HZ} Hz, {SCANNERS} scanners, {seconds:.0f} s")
@@ -181,6 +210,9 @@ async def pipeline(seconds: float, say: Callable[[str], None]) -> Pipeline:
         core_weight_quiet=weight,
         core_weight_moving=result_moving,
         core_scan=result_scan,
+        decode_tag=decode_tag,
+        core_tag=core_tag,
+        tags_per_s=1_000_000_000 // (decode_tag.ns_per_reading + core_tag.ns_per_reading),
         core_weight_quiet_permille_of_floor=permille(weight.ns_per_reading, floor.ns_per_reading),
         start_to_first_reading_ms=start_ms,
         rss_idle_kib=rss,
