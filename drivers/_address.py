@@ -5,6 +5,7 @@ Here: the part of `link` that a check of the configuration needs. Next: `link`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
@@ -26,8 +27,11 @@ _EXAMPLES: Final = {
     "serial": "serial:///dev/ttyUSB0?baud=9600",
     "tcp": "tcp://10.0.0.7:4001",
     "evdev": "evdev:///dev/input/by-id/usb-scanner-event-kbd",
+    "mqtt": "mqtt://127.0.0.1:1883/readers/door/#",
 }
 SCHEMES: Final = tuple(_EXAMPLES)
+_TOPIC_FILTER: Final = re.compile(r"(?:(?:\+|[^+#\0/]*)/)*(?:\+|#|[^+#\0/]+)")
+"""MQTT 5.0 section 4.7: + stands for one level, # for all that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class LinkAddress:
 
     scheme: str
     path: str = ""
+    """Of a file; of mqtt the topic filter."""
     host: str = ""
     port: int = 0
     baud: int = 9600
@@ -47,6 +52,8 @@ class LinkAddress:
     def target(self) -> str:
         """What is opened; two devices with the same one would steal each other's bytes."""
         host = f"[{self.host}]" if ":" in self.host else self.host
+        if self.scheme == "mqtt":
+            return f"{host}:{self.port}/{self.path}"
         return self.path or f"{host}:{self.port}"
 
 
@@ -62,7 +69,8 @@ def parse_link(url: str) -> LinkAddress:
         raise DeviceMisconfigured(f"{url!r}: the link begins with one of {known}")
     example = f"write it like {_EXAMPLES[scheme]}"
     try:
-        parts = urlsplit(url)
+        # in a topic filter # is a word of its own, not the beginning of a fragment
+        parts = urlsplit(url.replace("#", "%23") if scheme == "mqtt" else url)
         port = parts.port
         query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
@@ -74,6 +82,11 @@ def parse_link(url: str) -> LinkAddress:
             raise DeviceMisconfigured(f"{url!r}: a host and a port, nothing else; {example}")
         return LinkAddress("tcp", host=parts.hostname, port=port)
     path = unquote(parts.path)
+    if scheme == "mqtt":
+        topic = path[1:]
+        if not parts.hostname or query or not _TOPIC_FILTER.fullmatch(topic):
+            raise DeviceMisconfigured(f"{url!r}: a host and a topic filter; {example}")
+        return LinkAddress("mqtt", path=topic, host=parts.hostname, port=port or 1883)
     if parts.netloc or len(path) < 2 or "\0" in path:
         raise DeviceMisconfigured(f"{url!r}: three slashes and an absolute path; {example}")
     if scheme == "evdev":

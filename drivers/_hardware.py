@@ -26,7 +26,7 @@ TEXT_MAX_BYTES: Final = 512
 """A USB string descriptor holds 126 characters."""
 DEPTH_MAX: Final = 32
 
-_SERIAL: Final = re.compile(r"[A-Za-z0-9._:;/+=@#()-](?:[A-Za-z0-9 ._:;/+=@#()-]{0,125}[!-~])?")
+_SERIAL: Final = re.compile(r"(?! )[A-Za-z0-9 ._:;/+=@#()-]{1,127}(?<! )")
 """Serial numbers that udev rules can name without escapes."""
 _COUNTING: Final = "123456789ABCDEF"
 _HOT_PLUGGED: Final = re.compile(r"tty(USB|ACM)\d+|rfcomm\d+")

@@ -14,8 +14,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from drivers.framing import TOO_LONG, Splitter
-from drivers.framing import CUT as CUT_OFF
+from drivers.framing import CUT, TOO_LONG
 from gateway.domain.reading import GARBLED_BYTES_MAX, Garbled, garbled
 
 NOISE: Final = "noise"
@@ -33,7 +32,7 @@ _BEFORE: Final = {0x7B: b":", 0x5B: b"[,"}
 """What stands before an object or array inside an object, inside an array."""
 
 
-class Objects(Splitter):
+class Objects:
     """Frames that are one JSON object each, by their brackets; `max_bytes` at most."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -48,8 +47,8 @@ class Objects(Splitter):
         """Brackets that are open; empty outside of an object."""
         self._last = 0
         """The last byte before `_at` that is no space."""
-        self._dropped = 0
-        """Bytes of the present object, too long by now, that are no longer in `_data`."""
+        self._skipping = False
+        """Whether the present object is too long: told, and no longer kept."""
         self._noise = b""
 
     def feed(self, chunk: bytes) -> list[bytes | Garbled]:
@@ -68,8 +67,8 @@ class Objects(Splitter):
         """See `Splitter`: a cut object is `garbled`."""
         frames: list[bytes | Garbled] = []
         self._tell_noise(frames)
-        if self._open and not self._dropped:
-            frames.append(garbled(CUT_OFF, self._data))
+        if self._open and not self._skipping:
+            frames.append(garbled(CUT, self._data))
         self._restart()
         return frames
 
@@ -80,7 +79,7 @@ class Objects(Splitter):
         if self._at == len(self._data):
             return False
         if self._data[self._at] == 0x7B and not self._noise:
-            self._data, self._at, self._dropped = self._data[self._at :], 1, 0
+            self._data, self._at = self._data[self._at :], 1
             self._open.append(0x7B)
             self._last = 0x7B
             return True
@@ -136,24 +135,24 @@ class Objects(Splitter):
     def _finish(self, frames: list[bytes | Garbled], end: int, wrong: str | None) -> None:
         """The object ends here, whole or broken."""
         frame = self._data[:end]
-        if not self._dropped:
+        if not self._skipping:
             if len(frame) > self._max_bytes:
                 frames.append(garbled(TOO_LONG, frame))
             else:
                 frames.append(frame if wrong is None else garbled(wrong, frame))
         self._data, self._at = self._data[end:], 0
         self._open.clear()
-        self._dropped = 0
+        self._skipping = False
 
     def _bound(self, frames: list[bytes | Garbled]) -> None:
         """Of an object that is too long only what is not yet understood is kept."""
-        if not self._dropped and len(self._data) <= self._max_bytes:
-            return
-        if not self._dropped:
+        if not self._skipping:
+            if len(self._data) <= self._max_bytes:
+                return
             frames.append(garbled(TOO_LONG, self._data))
-        self._dropped += self._at
+            self._skipping = True
         self._data, self._at = self._data[self._at :], 0
         if len(self._data) > GARBLED_BYTES_MAX:
-            # inside a string: that, and whether the next byte is escaped, is all that matters
-            escaped = _STRING.match(self._data[-1:]) is None and self._data.endswith(b"\\")
-            self._data = b'"\\' if escaped else b'"'
+            # within a string: that, and whether its next byte is escaped, is all that matters
+            slashes = len(self._data) - len(self._data.rstrip(b"\\"))
+            self._data = b'"\\' if slashes % 2 else b'"'

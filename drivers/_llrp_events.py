@@ -67,7 +67,7 @@ def _event_words(one: Element) -> str:
     match one.name:
         case "AntennaEvent":
             gone = one.value("EventType") == "Antenna_Disconnected"
-            return f"antenna {one.number('AntennaID')} {'lost' if gone else 'back'}"
+            return f"antenna {one.number('AntennaID')} {'lost' if gone else 'connected'}"
         case "ReportBufferLevelWarningEvent":
             return f"report buffer {one.number('ReportBufferPercentageFull')} % full"
         case "ReportBufferOverflowErrorEvent":

@@ -76,7 +76,11 @@ class MqttSession:
     """One connection from CONNECT to its loss; never used twice. The owner closes it, always."""
 
     def __init__(
-        self, client_id: str, will: Publication, now_ns: Callable[[], int], timers: SessionTimers
+        self,
+        client_id: str,
+        will: Publication | None,
+        now_ns: Callable[[], int],
+        timers: SessionTimers,
     ) -> None:
         self._client_id, self._will = client_id, will
         self._now_ns, self._timers = now_ns, timers
@@ -170,10 +174,11 @@ class MqttSession:
         assert self._socket is not None
         client = self._client = _Client(self._client_id, self._socket)
         client.max_inflight_messages_set(0)  # the window is ours; paho must keep no queue
-        client.will_set(
-            self._will.topic, self._will.payload, 1, self._will.retain,
-            _Packed(self._will),
-        )  # fmt: skip
+        if self._will is not None:
+            client.will_set(
+                self._will.topic, self._will.payload, 1, self._will.retain,
+                _Packed(self._will),
+            )  # fmt: skip
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe

@@ -216,7 +216,11 @@ async def open_port(driver: LoadedDriver, url: str, options: Options) -> Link:
     Raises DeviceLost or DeviceMisconfigured; both are worth another try later, since a plug or a
     udev rule may mend them.
     """
-    parse_port(driver, url)
+    address = parse_port(driver, url)
+    if address.scheme == "mqtt":
+        from gateway.topics import open_topic  # late: few stores have a reader that needs MQTT
+
+        return await open_topic(address)
     return await open_link(
         url,
         grab=bool(getattr(options, "grab", False)),

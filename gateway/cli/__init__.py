@@ -11,6 +11,7 @@ import errno
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -180,6 +181,17 @@ def _labels(add: Add) -> None:
     barcode.add_argument("--aim", metavar="ID", help="AIM identifier, like ]d2, if not in TEXT")
     barcode.add_argument("--caret", action="store_true", help="^ in TEXT is FNC1")
     barcode.add_argument("--lang", choices=("zh-CN", "en"), help="default: the store's")
+    epc = add("epc", "labels", "epc", "what an RFID tag is: GTIN and serial, or why it is none")
+    epc.add_argument("hex", nargs="+", metavar="HEX|-", help="EPC memory; -: one a line from stdin")
+    epc.add_argument("--pc", metavar="HEX", type=_word, help="protocol control word of the tag")
+    epc.add_argument("--lang", choices=("zh-CN", "en"), help="default: the store's")
+
+
+def _word(text: str) -> int:
+    """16 bits in hexadecimal."""
+    if not re.fullmatch("[0-9A-Fa-f]{1,4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no word of 4 hexadecimal digits")
+    return int(text, 16)
 
 
 def config_path(args: argparse.Namespace) -> Path:

@@ -1,7 +1,8 @@
-"""Commands on what is printed on goods: `barcode` says what a label says.
+"""Commands on what is on goods: `barcode` says what a label says, `epc` what a tag is.
 
 Here: text from the command line, sentences or JSON back. Not here: what a label means
-(`domain.gs1`), the words (`label_words`). One function per command.
+(`domain.gs1`), what a tag is (`domain.epc`), the words (`label_words`, `tag_words`).
+One function per command.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway import label_words, words
+from gateway import label_words, tag_words, words
 from gateway.cli import DONE, NO, config_path
 from gateway.clock import SystemClock
+from gateway.domain import epc as tags
 from gateway.domain import gs1
 from gateway.domain.gs1 import rules
 
@@ -119,3 +121,30 @@ def _lines(
     for fault in faults:
         label = words.say(("不合 GS1 规范", "against GS1's rules"), lang)
         yield f"  {label}: {label_words.fault(fault, lang)}"
+
+
+def epc(args: argparse.Namespace) -> int:
+    """`stockd epc [--pc HEX] HEX...|-`: what each RFID tag is, or why it is none of GS1."""
+    lang = _lang(args)
+    documents = []
+    understood = True
+    for digits in _texts(args.hex):
+        found = tags.decode_epc(digits, args.pc)
+        understood = understood and not isinstance(found, tags.NotGs1)
+        if args.json:
+            documents.append(_tag(digits, found))
+        else:
+            print(digits)  # noqa: T201 - the purpose of this module
+            for name, value in tag_words.lines(found, lang):
+                print(f"  {name}: {value}")  # noqa: T201
+    if args.json:
+        sys.stdout.buffer.write(msgspec.json.encode({"tags": documents}) + b"\n")
+    return DONE if understood else NO
+
+
+def _tag(digits: str, found: tags.Sgtin | tags.EpcIdentity | tags.NotGs1) -> dict[str, Any]:
+    none = isinstance(found, tags.NotGs1)
+    names = ("scheme", "filter", "gtin14", "serial", "date", "pure_identity", "tag_uri",
+             "element_string", "digital_link", "hostname", "aidc", "reason", "detail")  # fmt: skip
+    said = {name: getattr(found, "gtin" if name == "gtin14" else name, None) for name in names}
+    return {"hex": digits, "gs1": not none, **said}

@@ -226,18 +226,16 @@ class Zones:
     ) -> TagMove | None:
         """A tag read where it does not live: it arrives, moves here, or is a stray."""
         tag = self._tags.get(key)
-        best: tuple[int, int] | None = None
+        good: list[tuple[int | None, int]] = []
         for antenna, reads in heard:
             rssi = strength_cdbm(reads)
-            if not self._twice(slot, antenna, key, reads[0]):
-                continue
-            floor = self._zones[antenna].rules.rssi_floor_cdbm
-            strong = rssi is None or floor is None or rssi >= floor
-            if strong if tag is None else _moves(tag, rssi, slot):
-                best = max(best or (-(10**9), 0), (-(10**8) if rssi is None else rssi, -antenna))
-        if best is None:
+            if self._twice(slot, antenna, key, reads[0]) and (
+                self._strong(antenna, rssi) if tag is None else _moves(tag, rssi, slot)
+            ):
+                good.append((rssi, antenna))
+        if not good:
             return None
-        strength, antenna = best[0] if best[0] > -(10**8) else None, -best[1]
+        strength, antenna = max(good, key=_strongest)
         zone = self._zones[antenna]
         if tag is None:
             if len(self._tags) >= TAGS_MAX:
@@ -251,6 +249,10 @@ class Zones:
             tag.rssi_cdbm, tag.seen = strength, slot
         zone.enter(tag)
         return TagMove(at_ns, key, was, antenna)
+
+    def _strong(self, antenna: int, rssi: int | None) -> bool:
+        floor = self._zones[antenna].rules.rssi_floor_cdbm
+        return rssi is None or floor is None or rssi >= floor
 
     def _twice(self, slot: int, antenna: int, key: str, reads: int) -> bool:
         """Whether this is not the only read here within ARRIVAL_SLOTS."""
@@ -272,6 +274,12 @@ class Zones:
 
 def _key(tag: Tag) -> str:
     return tag.key
+
+
+def _strongest(read: tuple[int | None, int]) -> tuple[int, int]:
+    """The strongest, then the first antenna; a strength that was not told is the least."""
+    rssi, antenna = read
+    return (-(10**6) if rssi is None else rssi), -antenna
 
 
 def _smoothed(old: int | None, new: int | None) -> int | None:

@@ -22,7 +22,7 @@ CONFIRM_S: Final = {"shelf": 120, "backroom": 600, "receiving": 600, "till": 30,
 FLOOR_S: Final = {"till": 4, "exit": 4}
 OTHERS_SHOWN_MAX: Final = 100
 ANTENNAS_MAX: Final = 64
-NEWS: Final = re.compile(r"antenna ([0-9]{1,5}) (lost|back)\b")
+NEWS: Final = re.compile(r"antenna ([0-9]{1,5}) (lost|connected)\b")
 """How a driver says that an antenna went away or is there again, in a `DeviceState` "up"."""
 
 WINDOW_S: Final = 60
@@ -227,7 +227,7 @@ class Reader:
         if known is None:
             self._over += 1
             return
-        known.up = news[2] == "back"
+        known.up = news[2] == "connected"
         known.news, known.news_at_ns = state.reason, at_ns
         if not known.up:
             self._zones.lost(number)

@@ -162,7 +162,7 @@ async def test_a_lost_antenna_is_news_and_comes_back() -> None:
         late = [body for body in store.said[lost:] if isinstance(body, Tag) and body.epc in behind]
         assert len(late) <= 1  # the read that was under way
         await reader.set_antenna_connected(2, True)
-        await store.until(lambda said: ("up", "antenna 2 back") in states(said), lost)
+        await store.until(lambda said: ("up", "antenna 2 connected") in states(said), lost)
         await store.until(lambda said: epcs(said) >= behind, lost)
     assert store.supervisor.health.losses_total == 0
 

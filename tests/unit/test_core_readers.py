@@ -67,7 +67,7 @@ def test_news_of_antennas_and_of_the_reader() -> None:
     reader.state(201 * S, DeviceState("up", "buffer overrun"))
     ups = {a.antenna: (a.up, a.news, a.news_at_ns) for a in reader.view().antennas}
     assert ups == {1: (True, "", None), 2: (False, "antenna 2 lost", 200 * S), 7: (True, "", None)}
-    reader.state(202 * S, DeviceState("up", "antenna 2 back"))
+    reader.state(202 * S, DeviceState("up", "antenna 2 connected"))
     assert all(a.up for a in reader.view().antennas)
     reader.state(203 * S, DeviceState("down", "cable"))
     assert not reader.view().up

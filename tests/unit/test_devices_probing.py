@@ -368,13 +368,13 @@ def test_places_of_configured_devices(tmp_path: Path) -> None:
         DeviceSettings("scale-a1", "scale_sics", f"serial://{tmp_path / 'scale'}?baud=9600", "a1"),
         DeviceSettings("scale-a2", "scale_sics", f"serial://{tmp_path / 'gone'}", "a2"),
         DeviceSettings("scale-a3", "scale_sics", "tcp://10.0.0.7:4001", "a3"),
-        DeviceSettings("reader", "rfid_json", "mqtt://topic/reader", "a3"),
+        DeviceSettings("reader", "rfid_json", "mqtt://10.0.0.8:1883/reader", "a3"),
     ])  # fmt: skip
     assert [(one.state, one.port) for one in at] == [
         ("plugged_in", str((tmp_path / "scale").resolve())),
         ("missing", ""),
         ("elsewhere", "10.0.0.7:4001"),
-        ("elsewhere", "mqtt://topic/reader"),
+        ("elsewhere", "10.0.0.8:1883/reader"),
     ]
     assert plugged.device_at(str(tmp_path / "scale"), at) == "scale-a1"
     assert plugged.device_at("", at) == ""

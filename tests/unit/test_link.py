@@ -16,8 +16,8 @@ import pytest
 import uvloop
 
 from drivers import link as link_module
-from drivers.base import DeviceLost, DeviceMisconfigured, Link
 from drivers._port import BUFFER_MAX_BYTES
+from drivers.base import DeviceLost, DeviceMisconfigured, Link
 from drivers.link import open_link, parse_link
 
 DEADLINE_S = 10
