@@ -196,7 +196,8 @@ class Daemon:
     def _due(self) -> None:
         self._timer = None
         self._turn()
-        if not self._stalled:
+        # what still waits in the queue is older than now, and comes first
+        if not self._stalled and not len(self.intake):
             now = self.clock.now_ns()
             due = self.engine.deadline()
             if due is not None and due <= now:

@@ -1,7 +1,8 @@
 """What happens in the simulated store: the script, one frozen word per physical act.
 
-Here: handling goods on plates, a bump, a scan, and what truly moved. Times are nanoseconds since
-the world began. Not here: who decides to do it (`people`), how bytes tell of it (`shop`).
+Here: handling goods on plates, a bump, a scan, a till line, and what truly moved. Times are
+nanoseconds since the world began. Not here: who decides to do it (`people`), how bytes tell of it
+(`shop`).
 """
 
 from __future__ import annotations
@@ -61,6 +62,18 @@ class Beam(Word, frozen=True):
     echo: bool = False
 
 
+class Rung(Word, frozen=True):
+    """The till's software prints a line: one unit."""
+
+    at_ns: int
+    device: str
+    receipt: int
+    """The number of the shopper whose receipt it is."""
+    line: int
+    gtin: str
+    what: Literal["sale", "return", "void"]
+
+
 class Moved(Word, frozen=True):
     """Units that truly changed place: the only word that alters the truth."""
 
@@ -74,4 +87,4 @@ class Moved(Word, frozen=True):
     """The shopper's number; 0 is staff."""
 
 
-Action = Handling | Bump | Beam | Moved
+Action = Handling | Bump | Beam | Rung | Moved

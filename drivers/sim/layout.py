@@ -13,7 +13,7 @@ from gateway.domain.settings import DeviceSettings, Settings
 from gateway.domain.store import Location, Store
 
 SCANNERS: Final = ("scanner_serial", "scanner_hid")
-SCALES: Final = ("scale_sics",)
+TILLS: Final = ("pos_lines",)
 
 
 class StaffScanner(Word, frozen=True):
@@ -27,14 +27,26 @@ class StaffScanner(Word, frozen=True):
     aim: bool
 
 
+class Till(Word, frozen=True):
+    """Where shoppers pay: a scanner, a till that tells its lines, or both for the same sale."""
+
+    scanner: str
+    """Empty: there is none."""
+    lines: str
+
+    @property
+    def name(self) -> str:
+        """What it is called among the tills."""
+        return self.scanner or self.lines
+
+
 class Layout(Word, frozen=True):
     """The places and devices that people of the world act on."""
 
     weighed: frozenset[str]
     neighbours: Mapping[str, tuple[str, ...]]
     bays: tuple[tuple[str, ...], ...]
-    tills: tuple[str, ...]
-    """Scanners at tills."""
+    tills: tuple[Till, ...]
     staff: StaffScanner | None
     prefix: str
 
@@ -42,10 +54,7 @@ class Layout(Word, frozen=True):
 def layout_of(settings: Settings, store: Store) -> Layout:
     """The furniture of a configured shop. Never raises; what the shop lacks is empty."""
     places = store.location_by_id()
-    weighed = frozenset(d.location for d in settings.device if d.driver in SCALES)
-    tills = tuple(
-        d.id for d in settings.device if d.driver in SCANNERS and _kind(places, d) == "till"
-    )
+    weighed = frozenset(place for d in settings.device for place in locations_of(d))
     staff = next(
         (
             _staff_scanner(settings, store, d)
@@ -59,10 +68,34 @@ def layout_of(settings: Settings, store: Store) -> Layout:
         weighed=weighed,
         neighbours={place.id: _beside(store, place, weighed) for place in store.locations},
         bays=_bays(store, weighed),
-        tills=tills,
+        tills=_tills(settings, places),
         staff=staff,
         prefix=settings.scan.mode_prefix,
     )
+
+
+def _tills(settings: Settings, places: Mapping[str, Location]) -> tuple[Till, ...]:
+    """Each scanner at a till is one; lines of the same place go with it, or are one alone."""
+    at = [device for device in settings.device if _kind(places, device) == "till"]
+    lines_at: dict[str, str] = {}
+    for device in at:
+        if device.driver in TILLS:
+            lines_at.setdefault(device.location, device.id)
+    scanners = [device for device in at if device.driver in SCANNERS]
+    alone = set(lines_at) - {device.location for device in scanners}
+    return (
+        *(Till(device.id, lines_at.get(device.location, "")) for device in scanners),
+        *(Till("", lines) for location, lines in lines_at.items() if location in alone),
+    )
+
+
+def locations_of(device: DeviceSettings) -> tuple[str, ...]:
+    """The places that a scale weighs; none for another device. Never raises."""
+    if device.role != "scale":
+        return ()
+    channels = device.options.get("channels")
+    told = tuple(channels.values()) if isinstance(channels, Mapping) else ()
+    return told or (device.location,)
 
 
 def _kind(places: Mapping[str, Location], device: DeviceSettings) -> str | None:

@@ -45,6 +45,8 @@ class Level:
     missed: float
     swapped: float
     doubled: float
+    till_returns: float
+    """Share of shoppers after whom a till with lines of its own takes something back."""
     theft: float
     misplaced: float
     """Share of put-backs."""
@@ -79,6 +81,7 @@ L1: Final = Level(
     missed=0.001,
     swapped=0.001,
     doubled=0.001,
+    till_returns=0.02,
     theft=0.015,
     misplaced=0.0,
     silent_restocks=0.2,
@@ -139,6 +142,7 @@ QUIET: Final = replace(
     missed=0.0,
     swapped=0.0,
     doubled=0.0,
+    till_returns=0.0,
     theft=0.0,
     silent_restocks=0.0,
     wrong_deliveries=0.0,

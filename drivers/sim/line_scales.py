@@ -4,6 +4,7 @@
     cas        ST,GS,<id><lamps>,   13.5 kg          22 bytes
     ohaus        123.45 g          -   12.73 g   ?
     sbi        +  123.56 g        +  123.56          the unit at rest only
+    plain        123.5 g                             nothing else
     channels   CH01,ST,+001234g     one line per plate, or all in one
     columns    +001234g,-000012g    all plates in one line
 
@@ -20,13 +21,14 @@ from typing import Final, Literal
 
 from drivers.sim.indicator import Cell, Indicator
 
-Maker = Literal["and", "cas", "ohaus", "sbi"]
+Maker = Literal["and", "cas", "ohaus", "sbi", "plain"]
 HEARD_BYTES_MAX: Final = 64
 PRINT_COMMANDS: Final[Mapping[str, tuple[bytes, ...]]] = {
     "and": (b"Q", b"SI"),
     "cas": (),
     "ohaus": (b"P", b"IP"),
     "sbi": (b"\x1bP",),
+    "plain": (),
 }
 CAS_ID: Final = "1"
 
@@ -74,11 +76,20 @@ def sbi_line(scale: Indicator, places: int, unit: str) -> bytes:
     return f"{sign}{_decimal(scale.net, places):>9} {unit if scale.stable else '':<3}".encode()
 
 
+def plain_line(scale: Indicator, places: int, unit: str) -> bytes:
+    """A number and its unit, as cheap scales print it; outside its range it shows nothing."""
+    if scale.outside:
+        return b""
+    sign = "-" if scale.net < 0 else ""
+    return f"{sign + _decimal(scale.net, places):>8} {unit}".encode()
+
+
 _LINES: Final[Mapping[str, Callable[[Indicator, int, str], bytes]]] = {
     "and": and_line,
     "cas": cas_line,
     "ohaus": ohaus_line,
     "sbi": sbi_line,
+    "plain": plain_line,
 }
 
 
@@ -110,14 +121,16 @@ class LineScale:
         streams: bool = True,
         digit_g: float = 1.0,
         end: bytes = b"\r\n",
+        unit: Literal["", "g", "kg"] = "",
     ) -> None:
         """`streams`: set to continuous output; else it answers to its maker's print command.
 
-        Up to 3 kg it shows grams, else kilograms.
+        `unit`: what it shows; "": up to 3 kg grams, else kilograms.
         """
         self.indicator = Indicator(plate, max_kg, digit_g, rate_hz, noise_g)
         places = max(0, len(f"{digit_g:.6f}".rstrip("0").partition(".")[2]))
-        self._unit, self._places = ("g", places) if max_kg <= 3 else ("kg", places + 3)
+        self._unit = unit or ("g" if max_kg <= 3 else "kg")
+        self._places = places if self._unit == "g" else places + 3
         self._line = _LINES[maker]
         self._asks = PRINT_COMMANDS[maker]
         self._streams = streams

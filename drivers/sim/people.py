@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from math import exp
-from typing import Final
+from typing import Final, Literal
 
-from drivers.sim.actions import Bump, Handling
+from drivers.sim.actions import Bump, Handling, Rung
 from drivers.sim.goods import Item
+from drivers.sim.layout import Till
 from drivers.sim.levels import (
     PUTBACK_SHARE,
     QUANTITY_SHARES,
@@ -145,26 +146,78 @@ def _put_back(world: World, number: int, origin: str, picked: list[Item]) -> Per
 def _pay(world: World, number: int, basket: list[Item]) -> Person:
     least_s = world.level.repeat_ms / 1000.0
     gaps_ns = [world.pause_ns(world.pace.scan_s, least_s) for _ in basket]
-    till = world.rng.choice(world.layout.tills) if world.layout.tills else ""
-    yield world.reserve(f"till {till}", sum(gaps_ns), ns(2.0))
+    till = world.rng.choice(world.layout.tills) if world.layout.tills else None
+    if till is None:
+        for item in basket:
+            world.moved("unpaid", [item], BASKET, "@lost", number)
+        return
+    yield world.reserve(f"till {till.name}", sum(gaps_ns), ns(2.0))
+    receipt = Receipt(world, till, number)
     for item, gap_ns in zip(basket, gaps_ns, strict=True):
         yield gap_ns
-        yield from _ring_up(world, number, till, item)
+        yield from _ring_up(world, receipt, item)
+    if till.lines and world.rng.random() < world.level.till_returns:
+        yield from _take_back(world, receipt)
 
 
-def _ring_up(world: World, number: int, till: str, item: Item) -> Person:
+class Receipt:
+    """What a till says and a scanner reads for one shopper."""
+
+    def __init__(self, world: World, till: Till, number: int) -> None:
+        self.number = number
+        self._world, self._till, self._lines = world, till, 0
+
+    def sell(self, gtin: str) -> None:
+        """A unit is scanned, and printed."""
+        if self._till.scanner:
+            self._world.beam(self._till.scanner, ean(gtin))
+        self._lines += 1
+        self._print(gtin, "sale")
+
+    def void(self, gtin: str) -> None:
+        """The line just printed is taken back; nobody scans for that."""
+        self._print(gtin, "void")
+
+    def take_back(self, gtin: str) -> None:
+        """A unit comes back; a scanner has no word for that."""
+        self._lines += 1
+        self._print(gtin, "return")
+
+    def _print(self, gtin: str, what: Literal["sale", "return", "void"]) -> None:
+        if self._till.lines:
+            now_ns = self._world.now_ns
+            told = Rung(now_ns, self._till.lines, self.number, self._lines, gtin, what)
+            self._world.tell(told)
+
+
+def _ring_up(world: World, receipt: Receipt, item: Item) -> Person:
     """One unit at the till, with the mistakes of cashiers."""
     level, luck = world.level, world.rng.random()
-    if luck < level.missed or not till:
-        world.moved("unpaid", [item], BASKET, "@lost", number)
+    if luck < level.missed:
+        world.moved("unpaid", [item], BASKET, "@lost", receipt.number)
         return
     swapped = luck < level.missed + level.swapped
-    world.beam(till, ean(_sibling(world, item.gtin) if swapped else item.gtin))
+    receipt.sell(_sibling(world, item.gtin) if swapped else item.gtin)
     world.sold.append(item)
-    world.moved("sale", [item], BASKET, "@sold", number)
+    world.moved("sale", [item], BASKET, "@sold", receipt.number)
     if world.rng.random() < level.doubled:
         yield ns(level.repeat_ms / 1000.0)
-        world.beam(till, ean(item.gtin))
+        receipt.sell(item.gtin)
+        # what is printed twice is seen, and taken back; a scanner's beep is not
+        yield ns(level.repeat_ms / 1000.0)
+        receipt.void(item.gtin)
+
+
+def _take_back(world: World, receipt: Receipt) -> Person:
+    """Something sold earlier comes back, and goes where deliveries go."""
+    place = world.store.first_of("receiving", "backroom")
+    if place is None or not world.sold:
+        return
+    item = world.sold.pop(world.rng.randrange(len(world.sold)))
+    yield world.pause_ns(world.pace.scan_s)
+    receipt.take_back(item.gtin)
+    world.put(place, world.lay(place, [item]), 1)
+    world.moved("return", [item], "@sold", place)
 
 
 def _sibling(world: World, gtin: str) -> str:

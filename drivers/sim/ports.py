@@ -2,7 +2,7 @@
 
 Both appear at the configured path, can be pulled and put back, never block, and say whether the
 other side has them open: poll(2) reports the hang-up of a master without slave and the error of a
-pipe without reader. Not here: what the bytes mean (`scales`, `scanners`).
+pipe without reader. Not here: the network (`tcp_ports`), what the bytes mean (`scales`, `till`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ class PortRefused(Exception):
 class Port(Protocol):
     """One simulated port."""
 
-    path: Path
+    where: str
+    """The path or address at which it is found."""
     dropped_bytes: int
     """Bytes that nobody was there, or quick enough, to read."""
+    calls: int
+    """Connections so far: two looks at a port that is heard may see two. Always 0 on a wire."""
 
     def plug(self) -> None:
-        """Appears under its path. Raises PortRefused."""
+        """Appears where it is found. Raises PortRefused."""
 
     def unplug(self) -> None:
         """Disappears, as when a plug is pulled; harmless when it already has."""
@@ -51,7 +54,9 @@ class PtyPort:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.where = str(path)
         self.dropped_bytes = 0
+        self.calls = 0
         self._master: int | None = None
         self._rest = b""
 
@@ -118,7 +123,9 @@ class FifoPort:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.where = str(path)
         self.dropped_bytes = 0
+        self.calls = 0
         self._end: int | None = None
 
     def plug(self) -> None:

@@ -1,8 +1,8 @@
 """The simulated store in real time: plays the world's script on ports, and tells the truth.
 
-Here: composing, the clock, plugs that are pulled. Not here: what happens (`world`), what devices
-say (`devices`). Run it beside a daemon of the same configuration; it hears nothing of the daemon
-but bytes. Next: `docs/simulator.md`.
+Here: composing, the clock. Not here: what happens (`world`), what devices say (`devices`), which
+plug is pulled (`plugs`). Run it beside a daemon of the same configuration; it hears nothing of the
+daemon but bytes. Next: `docs/simulator.md`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from drivers.sim import devices, story
-from drivers.sim.actions import Action, Beam, Bump, Handling, Moved
-from drivers.sim.devices import NotSimulated, Scale, Scanner
+from drivers.sim import story
+from drivers.sim.actions import Action, Beam, Bump, Handling, Moved, Rung
+from drivers.sim.devices import Fleet, Voice
 from drivers.sim.layout import layout_of
 from drivers.sim.levels import DEMO, LEVELS, Level
+from drivers.sim.plugs import Plugs
 from drivers.sim.script import begin, closing_ns
 from drivers.sim.truth import TrueStock
 from drivers.sim.world import ns
@@ -28,9 +29,6 @@ HEARD_WITHIN_S: Final = 20.0
 HEARD_POLL_S: Final = 0.05
 LOOK_AHEAD_NS: Final = ns(30.0)
 IDLE_S: Final = 1.0
-PULL_MEAN_S: Final = 12.0
-PULL_LEAST_S: Final = 3.0
-PULLED_S: Final = (2.0, 5.0)
 REOPENED_S: Final = 8.0
 """A scanner is pulled only if nobody needs it until so long after it is back."""
 LINGER_S: Final = 2.0
@@ -51,11 +49,13 @@ async def run(
     stop: asyncio.Event,
     unplug: bool = False,
     start: asyncio.Event | None = None,
+    orders: asyncio.Queue[str] | None = None,
 ) -> None:
     """Plays a store of these settings until `duration_s` after it began to move, or `stop`.
 
-    Emits JSON lines without line feed: opening, ready, what happens, truth (docs/simulator.md). The
-    world moves once `start` is set and the other side has opened the ports, or 20 s have passed.
+    Emits JSON lines without line feed: opening, devices, ready, what happens, truth
+    (docs/simulator.md). The world moves once `start` is set and the other side has opened the
+    ports, or 20 s have passed. `orders`: `unplug DEVICE` and `plug DEVICE`.
     Raises ValueError for an unknown level, PortRefused for a path that is not ours to take.
     """
     if level not in LEVELS:
@@ -64,10 +64,12 @@ async def run(
     try:
         shop.open()
         async with asyncio.TaskGroup() as group:
-            for scale in shop.scales:
-                group.create_task(shop.weigh(scale))
+            for voice in shop.voices:
+                group.create_task(shop.speak(voice))
             if unplug:
                 group.create_task(shop.pull_plugs())
+            if orders is not None:
+                group.create_task(shop.obey(orders))
             group.create_task(shop.day(start))
     finally:
         shop.close()
@@ -105,33 +107,31 @@ class _Shop:
         self._loop = asyncio.get_running_loop()
         self._powered_s = self._loop.time()
         self._began_s = self._powered_s
-        self.scales: list[Scale] = []
-        self._scanners: dict[str, Scanner] = {}
-        self._notes: list[story.Told] = []
-        for device in settings.device:
-            try:
-                scale = devices.scale_of(device, self._world, level, seed)
-                scanner = devices.scanner_of(device, seed)
-            except NotSimulated as reason:
-                self._notes.append(_not_simulated(device.id, str(reason)))
-                continue
-            if scale is not None:
-                self.scales.append(scale)
-            elif scanner is not None:
-                self._scanners[device.id] = scanner
-            else:
-                self._notes.append(_not_simulated(device.id, f"{device.driver} has no voice here"))
-        self._plates = {scale.location: scale.plate for scale in self.scales}
-        self._ports = {scale.device: scale.port for scale in self.scales}
-        self._ports |= {device: scanner.port for device, scanner in self._scanners.items()}
+        self._fleet = Fleet(settings, self._world, level, seed)
+        self._kinds = {device.id: device.driver for device in settings.device}
+        self._ports = self._fleet.ports
+        self._plugs = Plugs(self._ports, self._now_ns, self._tell)
+        for reader in self._fleet.readers:
+            reader.populate(self._opening)
+
+    @property
+    def voices(self) -> list[Voice]:
+        """The devices that speak by themselves."""
+        return self._fleet.voices
 
     def open(self) -> None:
         """Tells the opening stock, makes the ports. Raises PortRefused."""
         self._emit(story.opening_line(self._opening))
-        for told in self._notes:
-            self._emit(story.told_line(told))
+        for device, reason in self._fleet.left_out:
+            self._tell(_not_simulated(device, reason))
         for port in self._ports.values():
             port.plug()
+        self._emit(
+            story.devices_line(
+                story.Listening(device, self._kinds[device], port.where)
+                for device, port in self._ports.items()
+            )
+        )
         self._emit(story.ready_line())
 
     def close(self) -> None:
@@ -146,14 +146,14 @@ class _Shop:
         )
         return story.truth_line(self._stock, dropped)
 
-    async def weigh(self, scale: Scale) -> None:
-        """One scale, at its rate, until the day is over."""
+    async def speak(self, voice: Voice) -> None:
+        """One device, as often as it likes, until the day is over."""
         due_s = self._loop.time()
         while not self._over.is_set():
             now_s = self._loop.time()
-            scale.tick(now_s - self._powered_s)
-            # a late tick is not made up for: the instrument samples when it can
-            due_s = max(due_s + 1.0 / scale.rate_hz, now_s)
+            voice.tick(now_s - self._powered_s)
+            # a late tick is not made up for: the device samples when it can
+            due_s = max(due_s + voice.every_s, now_s)
             await asyncio.sleep(due_s - now_s)
 
     async def day(self, start: asyncio.Event | None) -> None:
@@ -176,30 +176,37 @@ class _Shop:
         """Now and then one device is pulled and put back, never a scanner that is in use."""
         await self._begun.wait()
         while self._ports:
-            wait_s = PULL_LEAST_S + self._rng.expovariate(1.0 / PULL_MEAN_S)
-            down_s = self._rng.uniform(*PULLED_S)
+            wait_s, down_s, device = self._plugs.choose(self._rng)
             if await _within(self._over, wait_s):
                 return
-            device = self._rng.choice(sorted(self._ports))
             idle_until_ns = self._now_ns() + ns(down_s + REOPENED_S)
             if self._needed(device, idle_until_ns):
                 continue
-            self._ports[device].unplug()
-            self._tell(story.note(self._now_ns(), "unplug", device, *_PULLED))
+            self._plugs.pull(device)
             over = await _within(self._over, down_s)
-            self._ports[device].plug()
-            self._tell(story.note(self._now_ns(), "plug", device, *_PUT_BACK))
+            self._plugs.put_back(device)
             if over:
                 return
 
+    async def obey(self, orders: asyncio.Queue[str]) -> None:
+        """Plugs as somebody outside orders, until the day is over."""
+        over = asyncio.ensure_future(self._over.wait())
+        while not self._over.is_set():
+            order = asyncio.ensure_future(orders.get())
+            await asyncio.wait((order, over), return_when=asyncio.FIRST_COMPLETED)
+            if order.done():
+                self._plugs.obey(order.result())
+            else:
+                order.cancel()
+
     def _needed(self, device: str, until_ns: int) -> bool:
-        """Whether it scans just now, or will have to before it is surely back."""
+        """Whether it scans or prints just now, or will have to before it is surely back."""
         if self._scanned_ns.get(device, -TYPED_NS) + TYPED_NS > self._now_ns():
             return True
         if self._end_ns is not None and until_ns > self._end_ns:
             return True
         return any(
-            isinstance(act, Beam) and act.device == device and act.at_ns <= until_ns
+            isinstance(act, Beam | Rung) and act.device == device and act.at_ns <= until_ns
             for act in self._ahead
         )
 
@@ -234,23 +241,31 @@ class _Shop:
     def _do(self, act: Action) -> None:
         self._stock.apply(act)
         if isinstance(act, Moved):
+            for reader in self._fleet.readers:
+                reader.moved(act)
             self._tell(story.told(act, self._world.products))
+        elif isinstance(act, Rung):
+            till = self._fleet.tills.get(act.device)
+            if till is not None:
+                self._scanned_ns[act.device] = act.at_ns
+                till.ring(act)
         elif isinstance(act, Beam):
-            scanner = self._scanners.get(act.device)
+            scanner = self._fleet.scanners.get(act.device)
             if scanner is not None:
                 self._scanned_ns[act.device] = act.at_ns
                 scanner.beam(act.barcode, self._loop.time(), self._loop.call_later)
         elif isinstance(act, Bump):
             for location in act.locations:
-                if location in self._plates:
-                    self._plates[location].bump(self._plate_s(act.at_ns), act.peak_mg / 1000.0)
+                plate = self._fleet.plates.get(location)
+                if plate is not None:
+                    plate.bump(self._plate_s(act.at_ns), act.peak_mg / 1000.0)
         else:
             self._handle(act)
 
     def _handle(self, act: Handling) -> None:
         loads = {load.location: load.mass_mg for load in act.loads}
         for location in dict.fromkeys((act.location, *loads)):
-            plate = self._plates.get(location)
+            plate = self._fleet.plates.get(location)
             if plate is not None:
                 plate.handle(
                     begin_s=self._plate_s(act.at_ns),
@@ -272,8 +287,6 @@ class _Shop:
         self._emit(story.told_line(told))
 
 
-_PULLED: Final = ("unplugged", "被拔掉")
-_PUT_BACK: Final = ("plugged in again", "重新插上")
 _UNHEARD: Final = ("nobody has opened it", "没有程序打开它")
 
 

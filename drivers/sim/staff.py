@@ -108,6 +108,7 @@ def _restock(world: World, scanner: StaffScanner, home: Home, units: int) -> Per
     hold = world.take(scanner.goods, home.gtin, units)
     if not hold:
         return
+    world.put(scanner.goods, hold, -1)
     if not silent:
         yield from _switch(world, scanner, "restock")
         yield from _count(world, scanner, len(hold))
@@ -128,7 +129,7 @@ def _take_return(world: World, scanner: StaffScanner) -> Person:
     yield from _switch(world, scanner, "return")
     item = world.sold.pop(world.rng.randrange(len(world.sold)))
     world.beam(scanner.device, ean(item.gtin))
-    world.lay(scanner.goods, [item])
+    world.put(scanner.goods, world.lay(scanner.goods, [item]), 1)
     world.moved("return", [item], "@sold", scanner.goods)
     yield _scan_pause_ns(world)
     yield from _switch_back(world, scanner, "return")
@@ -142,6 +143,7 @@ def _write_off(world: World, scanner: StaffScanner) -> Person:
     gtin = world.rng.choice(spoilt)
     world.beam(scanner.device, ean(gtin))
     item = world.take(scanner.goods, gtin, 1)
+    world.put(scanner.goods, item, -1)
     world.moved("writeoff", item, scanner.goods, "@waste")
     yield _scan_pause_ns(world)
     yield from _switch_back(world, scanner, "writeoff")
@@ -173,7 +175,7 @@ def _count(world: World, scanner: StaffScanner, units: int) -> Person:
 
 def _arrive(world: World, scanner: StaffScanner, items: list[Item]) -> None:
     if items:
-        world.lay(scanner.goods, items)
+        world.put(scanner.goods, world.lay(scanner.goods, items), 1)
         world.moved("receive", items, "@supplier", scanner.goods)
 
 

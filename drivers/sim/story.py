@@ -5,7 +5,7 @@ Here: the lines and their words. Not here: when to tell them (`shop`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -62,6 +62,18 @@ class Dropped(Word, frozen=True):
     dropped_bytes: int
 
 
+class Listening(Word, frozen=True):
+    """A simulated device, its driver, and the path or address at which it is found."""
+
+    device: str
+    driver: str
+    at: str
+
+
+class _Devices(Word, frozen=True):
+    devices: tuple[Listening, ...]
+
+
 class _Opening(Word, frozen=True):
     opening: tuple[Opening, ...]
 
@@ -79,6 +91,11 @@ class _Truth(Word, frozen=True):
 def opening_line(opening: tuple[Opening, ...]) -> bytes:
     """The true opening stock, without the line feed."""
     return msgspec.json.encode(_Opening(opening))
+
+
+def devices_line(devices: Iterable[Listening]) -> bytes:
+    """Which device is found where, without the line feed."""
+    return msgspec.json.encode(_Devices(tuple(devices)))
 
 
 def ready_line() -> bytes:

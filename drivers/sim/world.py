@@ -14,7 +14,7 @@ from math import exp, log
 from random import Random
 from typing import Final
 
-from drivers.sim.actions import Action, Barcode, Beam, Load, Moved, What
+from drivers.sim.actions import Action, Barcode, Beam, Handling, Load, Moved, What
 from drivers.sim.goods import Goods, Item, loads
 from drivers.sim.layout import Layout
 from drivers.sim.levels import DEMO, Level, Pace
@@ -26,6 +26,8 @@ Person = Generator[int, None, None]
 OPENING_SHARE: Final = (0.5, 0.9)
 BACKROOM_UNITS: Final = (6, 18)
 LEAN_SHARE: Final = (0.1, 0.4)
+PUT_S: Final = (0.6, 0.2, 0.25)
+"""Of goods that staff set down or take away: how long, until they come or go, how long they do."""
 
 
 class Home(Word, frozen=True):
@@ -152,6 +154,13 @@ class World:
         for item in laid:
             self._items[location, item.gtin].append(item)
         return laid
+
+    def put(self, location: str, items: list[Item], sign: int) -> None:
+        """Goods come (+1) or go (-1) in one quick movement, where a scale may lie under them."""
+        if items and location in self.layout.weighed:
+            felt = self.loads(location, items, sign)
+            lasts_ns, release_ns, ramp_ns = map(ns, PUT_S)
+            self.tell(Handling(self.now_ns, location, lasts_ns, 0, felt, release_ns, ramp_ns))
 
     def _lean(self, location: str, item: Item) -> Item:
         beside = self.layout.neighbours.get(location, ())

@@ -79,14 +79,23 @@ def _pipeline(r: Pipeline) -> None:
         ("core weight, quiet", r.core_weight_quiet),
         ("core weight, moving", r.core_weight_moving),
         ("core scan", r.core_scan),
+        ("decode tag (LLRP)", r.decode_tag),
+        ("core tag", r.core_tag),
     )
     _say(f"{'step':<22}{'us':>9}{'per second':>12}")
     for name, cost in rows:
         _say(f"{name:<22}{cost.ns_per_reading / 1000:>9.2f}{cost.readings_per_s:>12}")
     _say(f"start to first reading {r.start_to_first_reading_ms} ms; RSS {r.rss_idle_kib} KiB")
+    _say(f"tags decoded and filtered on one core: {r.tags_per_s} a second")
     f = r.full_store
     _say(
-        f"full store ({f.scales} scales x {f.rate_hz} Hz, {f.scanners} scanners): "
-        f"{f.core_permille / 10:.1f} % of one core, {f.rss_kib} KiB, "
-        f"{f.readings_taken} of {f.readings_offered} readings, {f.events_booked} events"
+        f"full store ({f.scales} scales x {f.rate_hz} Hz, {f.readers} readers x {f.reads_per_s}"
+        f" reads/s, {f.scanners} scanners):"
     )
+    for name, phase in (("", f.calm), ("one scale and one reader x 10: ", f.babbling)):
+        scan = phase.scan_to_decision
+        _say(
+            f"  {name}{phase.core_permille / 10:.1f} % of one core, {phase.rss_kib} KiB, "
+            f"{phase.readings_taken} of {phase.readings_offered} readings; "
+            f"scan to decision p50 {scan.p50_us} us, p99 {scan.p99_us} us"
+        )

@@ -79,7 +79,7 @@ def _shop(root: Path) -> tuple[Settings, Store]:
             "dock",
             {"mode": "receive", "modes": modes},
         ),
-        DeviceSettings("gate", "rfid_llrp", "tcp://127.0.0.1:5084", "till-1"),
+        DeviceSettings("gate", "camera", "rtsp://127.0.0.1/1", "till-1"),
     )
     settings = Settings(
         StoreSettings("s0001"), scan=ScanSettings("SIM"), location=places, device=devices
@@ -93,7 +93,7 @@ class _Daemon:
     def __init__(self, settings: Settings, root: Path) -> None:
         self.raw: dict[str, bytes] = {}
         self.opened: Counter[str] = Counter()
-        self._paths = {d.id: root / d.id for d in settings.device if d.driver != "rfid_llrp"}
+        self._paths = {d.id: root / d.id for d in settings.device if d.driver != "camera"}
         self._fds: dict[str, int] = {}
 
     async def listen(self, over: asyncio.Event) -> None:
@@ -182,7 +182,7 @@ def test_the_bytes_of_a_quiet_minute_tell_what_the_truth_says(tmp_path: Path) ->
 
     _fast(work())
     raw = daemons[0].raw
-    assert [next(iter(line)) for line in told[:3]] == ["opening", "t_ms", "ready"]
+    assert [next(iter(line)) for line in told[:4]] == ["opening", "t_ms", "devices", "ready"]
     assert told[1]["what"] == "note"
     assert told[1]["device"] == "gate"
     truth = {row["gtin"]: row for row in told[-1]["truth"]}
