@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from drivers.sim.tags import VISIT_S, Heard, TagField
+from drivers.sim.tags import VISIT_S, Air, Heard
 
 VISIT_US: Final = round(VISIT_S * 1e6)
 BEHIND_MAX_US: Final = 2_000_000
@@ -35,7 +35,7 @@ class JsonReader:
     def __init__(
         self,
         antennas: int,
-        field: TagField,
+        field: Air,
         *,
         vendor: Literal["zebra", "impinj"],
         hostname: str = "reader",

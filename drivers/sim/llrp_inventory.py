@@ -25,7 +25,7 @@ from drivers.sim.llrp_specs import (
     Report,
     RoSpec,
 )
-from drivers.sim.tags import VISIT_S, TagField
+from drivers.sim.tags import VISIT_S, Air
 
 ROUND_US: Final = round(VISIT_S * 1_000_000)
 BEHIND_MAX_US: Final = 2_000_000
@@ -125,7 +125,7 @@ class _Run:
 class Work:
     """All ROSpecs of a reader, and the one that runs."""
 
-    def __init__(self, field: TagField, buffer: Buffer, *, restarts: bool) -> None:
+    def __init__(self, field: Air, buffer: Buffer, *, restarts: bool) -> None:
         """`restarts`: a ROSpec that starts by itself does so again when it is done."""
         self._field, self._buffer, self._restarts = field, buffer, restarts
         self._tasks: dict[int, _Task] = {}

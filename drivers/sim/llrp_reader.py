@@ -46,7 +46,7 @@ from drivers.sim.llrp_inventory import Happened, Work
 from drivers.sim.llrp_knobs import VERSION_1_0_1, VERSION_1_1, WELL_BEHAVED, Knobs
 from drivers.sim.llrp_reports import Teller
 from drivers.sim.llrp_specs import only, rospec
-from drivers.sim.tags import TagField
+from drivers.sim.tags import Air
 
 REQUEST_MAX_BYTES: Final = 65_536
 UNACKNOWLEDGED_MAX: Final = 5
@@ -65,7 +65,7 @@ class LlrpReader:
     def __init__(
         self,
         antennas: int,
-        field: TagField,
+        field: Air,
         *,
         reader_id: str,
         clock_offset_us: int = 0,

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import exp, inf
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
 from drivers.sim.truth import PIECE_MILLI, Opening
 from gateway.domain.reading import Word
@@ -109,6 +109,16 @@ class Heard(Word, frozen=True):
     epc: bytes
     rssi_dbm: float
     at_s: float
+
+
+class Air(Protocol):
+    """What a reader hears by; a `TagField` is one. Asked with times that never go back."""
+
+    def heard(self, antenna: int, at_s: float) -> list[Heard]:
+        """What a visit of `VISIT_S` that ends now hears."""
+
+    def stalled(self, at_s: float) -> bool:
+        """Whether the reader hears, and says, nothing now."""
 
 
 def sgtin_96(gtin: str, serial: int) -> bytes:
