@@ -67,6 +67,12 @@ class FullStore(Word, frozen=True):
     babbling: Phase
 
 
+def _next(due_s: float, now_s: float, period_s: float) -> float:
+    """When it is due again: in its own rhythm, which a pause skips and never makes up for."""
+    missed = int((now_s - due_s) / period_s)
+    return due_s + (missed + 1) * period_s
+
+
 class _NoTags:
     """A field without a tag: the reports are made ahead and sent beside what the reader says."""
 
@@ -116,7 +122,7 @@ class _Reader:
         self._client.write(self._llrp.tick(now_s))
         if now_s < self._due_s:
             return 0
-        self._due_s = max(self._due_s, now_s - 1) + 1 / VISITS_HZ / self.speed
+        self._due_s = _next(self._due_s, now_s, 1 / VISITS_HZ / self.speed)
         antenna = self._visit % 4
         self._visit += 1
         at_us = time.time_ns() // 1000
@@ -223,7 +229,9 @@ class _Load:
         self._scales = [Port(folder / f"scale-{n}") for n in range(SCALES)]
         self._scanners = [Port(folder / f"scanner-{n}") for n in range(SCANNERS)]
         self.readers, self._rng = readers, rng
-        self._scale_due_s = [n / SCALES / RATE_HZ for n in range(SCALES)]
+        # scales know nothing of each other: their samples are spread over the period
+        begin_s = time.monotonic()
+        self._scale_due_s = [begin_s + n / SCALES / RATE_HZ for n in range(SCALES)]
         self._scale_hz = [RATE_HZ] * SCALES
         self._scan_due_s = 0.0
         self.written_ns: list[int] = []
@@ -238,12 +246,12 @@ class _Load:
         said = 0
         for n, due_s in enumerate(self._scale_due_s):
             if now_s >= due_s:
-                self._scale_due_s[n] = max(due_s, now_s - 0.1) + 1 / self._scale_hz[n]
+                self._scale_due_s[n] = _next(due_s, now_s, 1 / self._scale_hz[n])
                 line = b"S S %10.3f kg\r\n" % (10 + self._rng.gauss(0, 0.001))
                 said += self._scales[n].write(line)
         said += sum(reader.tick(now_s) for reader in self.readers)
         if now_s >= self._scan_due_s:
-            self._scan_due_s = max(self._scan_due_s, now_s - 0.1) + 1 / SCANS_HZ
+            self._scan_due_s = _next(self._scan_due_s, now_s, 1 / SCANS_HZ)
             code = gtin13(len(self.written_ns)).encode() + b"\r"
             self.written_ns.append(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
             said += self._scanners[len(self.written_ns) % SCANNERS].write(code)
