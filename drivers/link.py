@@ -148,6 +148,10 @@ async def _connect(address: LinkAddress) -> int:
                 try:
                     sock.setblocking(False)
                     await loop.sock_connect(sock, where)
+                    if meets_itself(sock):
+                        raise ConnectionRefusedError(
+                            errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)
+                        )
                     keep_alive(sock)
                     return sock.detach()
                 except OSError as error:
@@ -159,6 +163,15 @@ async def _connect(address: LinkAddress) -> int:
     except OSError as error:
         trouble = error
     raise _trouble(address, trouble)
+
+
+def meets_itself(sock: socket.socket) -> bool:
+    """Whether a connection is its own other end.
+
+    Where nobody listens, the system may choose the very port called as the caller's own; the device
+    could then never listen there.
+    """
+    return bool(sock.getsockname() == sock.getpeername())
 
 
 def _listen(address: LinkAddress) -> int:

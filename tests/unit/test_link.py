@@ -18,7 +18,7 @@ import uvloop
 from drivers import link as link_module
 from drivers._port import BUFFER_MAX_BYTES
 from drivers.base import DeviceLost, DeviceMisconfigured, Link
-from drivers.link import open_link, parse_link
+from drivers.link import meets_itself, open_link, parse_link
 
 DEADLINE_S = 10
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -210,6 +210,16 @@ def test_tcp_last_bytes_come_before_the_loss(run: Run) -> None:
             await open_link("tcp://no-such-host.invalid:4001")
 
     run(story())
+
+
+def test_a_connection_that_meets_itself_is_none() -> None:
+    with socket.socket() as alone:
+        alone.bind(("127.0.0.1", 0))
+        alone.connect(alone.getsockname())
+        assert meets_itself(alone)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as caller:
+            assert not meets_itself(caller)
 
 
 def test_a_slow_driver_holds_its_sender_back(run: Run) -> None:
