@@ -217,9 +217,11 @@ def test_a_connection_that_meets_itself_is_none() -> None:
         alone.bind(("127.0.0.1", 0))
         alone.connect(alone.getsockname())
         assert meets_itself(alone)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as caller:
-            assert not meets_itself(caller)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as caller,
+    ):
+        assert not meets_itself(caller)
 
 
 def test_a_slow_driver_holds_its_sender_back(run: Run) -> None:
