@@ -65,7 +65,6 @@ DAY_NS: Final = 86_400 * 1_000_000_000
 RESTART: Final = 75
 """Exit status of `run` that asks the caller to start again (SIGHUP with a good configuration)."""
 
-
 Milestone = Callable[[Stream, int, int], None]
 """Called with (stream, seq, at_ns) when the link got an answer for events up to seq."""
 
@@ -261,6 +260,7 @@ class Daemon:
                 ops_seq=self.journal.committed("ops"),
                 backlog=self.journal.backlog,
             ),
+            tasks=len(asyncio.all_tasks(self._loop)),
             repeated_lines_total=self.engine.repeated_lines_total,
             unsettled=self.engine.unsettled(),
             link=None if self.uplink is None else self.uplink.status(),

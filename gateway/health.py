@@ -63,6 +63,8 @@ class DaemonStatus(Word, frozen=True):
     trace_dropped_total: int
     """Readings that a full trace, or a full disk, left out of a recording."""
     journal: JournalStatus
+    tasks: int
+    """Tasks of the loop: one for each device, and a handful."""
     repeated_lines_total: int
     """Till lines that were said again, and booked once."""
     unsettled: int

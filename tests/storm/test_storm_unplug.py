@@ -93,18 +93,20 @@ def test_plugs_in_a_storm(tmp_path: Path, drops: int, round_s: float) -> None:
         shop.order("go")
         until(lambda: all(h.readings_total for n, h in shop.devices().items()
                           if n.startswith(("sics", "llrp", "cells"))), "readings")  # fmt: skip
-        descriptors = shop.descriptors()
+        descriptors, tasks = shop.descriptors(), shop.tasks()
         storm(shop, [Plug(shop, d.name, rng, round_s) for d in DEVICES], 1)
         rss_kib = shop.rss_kib()
         plugs = [Plug(shop, d.name, rng, round_s) for d in DEVICES]
         storm(shop, plugs, drops - 1)
         until(lambda: shop.descriptors() <= descriptors, f"{descriptors} descriptors as before")
+        until(lambda: shop.tasks() <= tasks, f"{tasks} tasks as before")
         grown_kib = shop.rss_kib() - rss_kib
         health = shop.devices()
         worst = max(plugs, key=lambda plug: max(plug.took_s))
         print(f"{len(plugs)} devices, {drops} drops each: worst {worst.name} up "
               f"{max(worst.took_s):.2f} s after its plug; descriptors {descriptors}, then "
-              f"{shop.descriptors()}; memory {rss_kib} KiB, {grown_kib:+} KiB")  # fmt: skip
+              f"{shop.descriptors()}; tasks {tasks}, then {shop.tasks()}; memory {rss_kib} KiB, "
+              f"{grown_kib:+} KiB")  # fmt: skip
         assert max(worst.took_s) < BACK_S + SCHEDULING_S
         assert grown_kib < RSS_MAX_KIB
         lost = {name: one.losses_total for name, one in health.items()}

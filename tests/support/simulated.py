@@ -203,6 +203,11 @@ class Simulated:
         assert self.daemon is not None
         return len(list(Path(f"/proc/{self.daemon.pid}/fd").iterdir()))
 
+    def tasks(self) -> int:
+        """How many tasks the daemon's loop runs."""
+        assert self._client is not None
+        return self._client.status().tasks
+
     def rss_kib(self) -> int:
         """The daemon's resident memory."""
         assert self.daemon is not None
