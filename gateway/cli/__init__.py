@@ -135,7 +135,10 @@ def _lookers(add: Add) -> None:
     )
     order.add_argument("args", nargs="*", metavar="KEY=VALUE")
     bench = add("bench", "bench", "bench", "measure latency or throughput beside a floor")
-    bench.add_argument("what", choices=("latency", "pipeline"))
+    bench.add_argument("what", choices=("latency", "pipeline", "store"))
+    bench.add_argument("--seeds", default="1-4", metavar="A-B", help="store: which seeds")
+    bench.add_argument("--level", choices=("L1", "L2", "L3"), default="L2", help="store: noise")
+    bench.add_argument("--only", default="weight,rfid,fusion", help="store: which channels")
     bench.add_argument("--seconds", type=float, default=10.0)
     bench.add_argument("--rate", type=int, default=100, help="latency: scans per second")
     delay = "latency: delay each fsync of gateway and floor by this much"

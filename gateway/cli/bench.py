@@ -9,10 +9,12 @@ import argparse
 import asyncio
 import sys
 
+import msgspec
+
 from gateway.bench.latency import Latency, latency
 from gateway.bench.machine import BenchFailed, Machine, Spread
 from gateway.bench.pipeline import Cost, Pipeline, encode, pipeline
-from gateway.cli import DONE, UNREACHABLE, UserError
+from gateway.cli import DONE, NO, UNREACHABLE, USAGE, UserError
 from gateway.processes import ChildFailed
 
 
@@ -30,12 +32,37 @@ def bench(args: argparse.Namespace) -> int:
         if args.what == "latency":
             measured = asyncio.run(latency(args.rate, args.seconds, args.fsync_ms, _progress))
             _print(measured, args.json, lambda: _latency(measured))
+        elif args.what == "store":
+            return _store(args)
         else:
             result = asyncio.run(pipeline(args.seconds, _progress))
             _print(result, args.json, lambda: _pipeline(result))
     except (BenchFailed, ChildFailed) as error:
         raise UserError(str(error), UNREACHABLE) from None
     return DONE
+
+
+def _store(args: argparse.Namespace) -> int:
+    """Exit status 1 when a gate is missed."""
+    from gateway.bench.store import harness
+
+    first, _, last = args.seeds.partition("-")
+    channels = args.only.split(",")
+    if not (first.isascii() and first.isdigit() and (last or first).isdigit()):
+        raise UserError("--seeds is a range like 101-120", USAGE)
+    unknown = [name for name in channels if name not in harness.CHANNELS]
+    if unknown:
+        raise UserError(f"no channel {unknown[0]}; there are {', '.join(harness.CHANNELS)}", USAGE)
+    seeds = range(int(first), int(last or first) + 1)
+    if not seeds:
+        raise UserError(f"--seeds {args.seeds}: no seed is in it", USAGE)
+    result = harness.run(seeds, args.level, channels, _progress)
+    if args.json:
+        sys.stdout.buffer.write(msgspec.json.encode(result._asdict()) + b"\n")
+    else:
+        for line in harness.table(result):
+            _say(line)
+    return NO if result.missed else DONE
 
 
 def _print(result, as_json, table) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,96 @@
+"""`stockd bench store`: every channel over many seeds, judged by the gates of ALGORITHMS 8.
+
+Here: seeds on all cores, progress, the table for people and the report. Not here: what a channel
+measures (`weight`, `rfid`, `fusion`), how seeds become a verdict (`verdicts`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Final, NamedTuple
+
+from gateway.bench.machine import Machine, machine
+from gateway.bench.store import fusion, rfid, weight
+from gateway.bench.store.gates import ELSEWHERE, GATES, Gate
+from gateway.bench.store.verdicts import Figures, Verdict, judge
+
+CHANNELS: Final = {"weight": weight, "rfid": rfid, "fusion": fusion}
+LEVELS: Final = ("L1", "L2", "L3")
+BASELINES: Final = (
+    "till.F1.per_1000_sold", "naive.F1.per_1000_sold", "window10.F1.per_1000_sold",
+    "window30.F1.per_1000_sold", "window60.F1.per_1000_sold", "window120.F1.per_1000_sold",
+    "aim3s.W1/60.precision", "aim3s.W1/60.recall", "smurf0.05.R1.wrong", "smurf0.001.R1.wrong",
+    "fixed5.R1.wrong", "fixed30.R1.wrong", "fixed600.R1.wrong",
+)  # fmt: skip
+"""Shown beside the gates; every figure of every seed is in the JSON."""
+
+
+class StoreBench(NamedTuple):
+    """The result: verdicts, baselines, and the figures of each channel and seed."""
+
+    machine: Machine
+    level: str
+    seeds: tuple[int, ...]
+    verdicts: tuple[Verdict, ...]
+    baselines: Mapping[str, float]
+    figures: Mapping[str, Mapping[int, Figures]]
+
+    @property
+    def missed(self) -> list[Gate]:
+        """Gates that this run does not reach."""
+        return [v.gate for v in self.verdicts if v.words in ("missed", "absent")]
+
+
+def run(
+    seeds: Sequence[int], level: str, channels: Sequence[str], say: Callable[[str], None]
+) -> StoreBench:
+    """Measures and judges. Deterministic: the same seeds give the same digits."""
+    found: dict[str, dict[int, Figures]] = defaultdict(dict)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        jobs = {
+            pool.submit(CHANNELS[name].measure, seed, level): (name, seed)
+            for seed in seeds
+            for name in channels
+        }
+        for done, job in enumerate(as_completed(jobs), 1):
+            name, seed = jobs[job]
+            found[name][seed] = job.result()
+            say(f"{done} of {len(jobs)}: {name}, seed {seed}")
+    verdicts: list[Verdict] = []
+    shown: dict[str, float] = {}
+    for name in channels:
+        rows = [found[name][seed] for seed in seeds]
+        gates = [gate for gate in GATES if gate.channel == name]
+        verdicts += judge(gates, rows, CHANNELS[name].pooled)
+        whole = CHANNELS[name].pooled(rows)
+        shown |= {figure: whole[figure] for figure in BASELINES if figure in whole}
+    return StoreBench(machine(), level, tuple(seeds), tuple(verdicts), shown, found)
+
+
+def table(result: StoreBench) -> Iterator[str]:
+    """Lines of Markdown, for a terminal or a file."""
+    m = result.machine
+    yield f"{m.cpu}, {m.cores} cores, Python {m.python}; level {result.level}, seeds " + (
+        f"{result.seeds[0]} to {result.seeds[-1]} ({len(result.seeds)})"
+    )
+    yield ""
+    yield "| Row | Measure | Figure | 95 % interval | Gate | Verdict |"
+    yield "|---|---|---|---|---|---|"
+    for v in result.verdicts:
+        gate, value = v.gate, "-" if v.value is None else _shown(v.gate, v.value)
+        span = "" if v.value is None else f"{_shown(gate, v.low)} to {_shown(gate, v.high)}"
+        limit = f"{gate.sense} {_shown(gate, gate.limit)}"
+        yield f"| {gate.row} | {gate.measure} | {value} | {span} | {limit} | {v.words} |"
+    for row, measure, where in ELSEWHERE:
+        yield f"| {row} | {measure} | | | | {where} |"
+    yield ""
+    yield "Baselines on the same seeds: " + ", ".join(
+        f"{name} {value:.4g}" for name, value in result.baselines.items()
+    )
+
+
+def _shown(gate: Gate, value: float) -> str:
+    return f"{100 * value:.2f} %" if gate.per_cent else f"{value:.4g}"
