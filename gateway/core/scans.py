@@ -34,6 +34,10 @@ WINDOW_MS: Final[Mapping[Mode, int]] = {
 }
 """Refractory windows, ALGORITHMS 1.2."""
 
+REARMED_MS: Final = 200
+"""How long an echo holds the window of a presentation scanner open: it reads a code that stays in
+view ten times a second, and an echo at 350 ms may not cost the repeat at 600 (DECISIONS)."""
+
 _LONGEST_NS: Final = max(WINDOW_MS.values()) * NS_PER_MS
 SEEN_MAX: Final = 256
 """Codes of the last two seconds; a flood beyond it loses echoes' memory, never a scan."""
@@ -182,8 +186,9 @@ class Scanner:
         last = seen.get(key)
         if last is not None and at_ns - last.at_ns < WINDOW_MS[mode] * NS_PER_MS:
             if self._rules.presentation and mode == "sale":
+                held_ns = at_ns - (WINDOW_MS[mode] - REARMED_MS) * NS_PER_MS
                 del seen[key]
-                seen[key] = Seen(at_ns, last.ref)
+                seen[key] = Seen(max(last.at_ns, held_ns), last.ref)
             return "echo", last.ref
         if mode == "stocktake":
             if at_ns >= self.state.count_until_ns:
