@@ -29,6 +29,7 @@ from gateway.domain.settings import Settings
 from gateway.domain.store import Store
 from gateway.problems import ConfigError, Problem
 from gateway.toml_text import KeyPath, NotToml, TomlText, parse
+from gateway.zone import calendar_of
 
 FILE_BYTES_MAX: Final = 16 * 1_048_576
 _PATHS: Final = (
@@ -107,6 +108,7 @@ def load(path: Path | str) -> Loaded:
             products.products,
             planogram.facings,
             packs.cases,
+            calendar_of(settings.store.timezone),
         ),
         sha256=_sha256((data, *sheets.values())),
         path=file.absolute(),

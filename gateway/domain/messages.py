@@ -187,12 +187,17 @@ class DeviceChanged(Word, frozen=True):
 
 
 class Alarm(Word, frozen=True):
-    """data of `alarm` and `alarm_clear`."""
+    """data of `alarm` and `alarm_clear`; the members below `text` are there where they apply."""
 
     code: str
     sev: Literal["warn", "page"]
     dev: str | None
     text: str
+    gtin: str | msgspec.UnsetType | None = msgspec.UNSET
+    loc: str | msgspec.UnsetType | None = msgspec.UNSET
+    lot: str | msgspec.UnsetType | None = msgspec.UNSET
+    zh: str | msgspec.UnsetType = msgspec.UNSET
+    """`text` in Chinese."""
 
 
 class ClockSync(Word, frozen=True):

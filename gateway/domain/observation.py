@@ -20,6 +20,7 @@ DropReason = Literal[
     "mode_refused",
     "quantity_expired",
     "not_owner",
+    "expired",
 ]
 
 
@@ -92,6 +93,12 @@ class Swapped(Word, frozen=True, tag_field="obs", tag="swap"):
     after: str
 
 
+TRACE_MAX: Final = 64
+"""Points of a plate's trace at most."""
+Points = tuple[tuple[int, int], ...]
+"""Milliseconds from the moment of the observation (0 or less), and milligrams; oldest first."""
+
+
 class WeightStep(Word, frozen=True, tag_field="obs", tag="step"):
     """A plate settled at another mass."""
 
@@ -106,6 +113,70 @@ class WeightStep(Word, frozen=True, tag_field="obs", tag="step"):
     sigma_mg: int
     outage: bool
     """Found after the plate or the gateway was away: at most `pending`."""
+    trace: Points | msgspec.UnsetType = msgspec.UNSET
+    """What the plate showed around it, to be looked at; nothing is decided by it."""
+
+
+def bare(step: WeightStep) -> WeightStep:
+    """A step without its trace: what decisions remember of it."""
+    if step.trace is msgspec.UNSET:
+        return step
+    return msgspec.structs.replace(step, trace=msgspec.UNSET)
+
+
+class BayStep(Word, frozen=True, tag_field="obs", tag="bay"):
+    """Steps of neighbouring plates that are one happening, to be decided together."""
+
+    at_ns: int
+    """When the last of them had settled, or was waited for no longer; each keeps its own time."""
+    bay: str
+    steps: tuple[WeightStep, ...]
+    """In order of position; also what a quiet plate beside them shows of it."""
+
+
+class LevelClaim(Word, frozen=True, tag_field="obs", tag="level"):
+    """What a sensor says lies at a place now: a likelihood over whole units, never a bare number.
+
+    A claim replaces the earlier one of the same source (ALGORITHMS 5.3 rule 3).
+    """
+
+    at_ns: int
+    device: str
+    ref: str
+    location: str
+    gtin: str
+    source: Literal["weight", "rfid", "camera"]
+    first_units: int
+    """The count that the first entry of `likelihood_mnat` stands for."""
+    likelihood_mnat: tuple[int, ...]
+    """Log-likelihood of first_units, first_units + 1, ...; the best is 0."""
+    floor_mnat: int
+    """Of every count outside the table: sensors err in ways that no model holds."""
+
+
+class SweptProduct(Word, frozen=True):
+    """Tags of one product before the readers of a place."""
+
+    gtin: str
+    present: int
+    leaving: int
+
+
+class SweptPlace(Word, frozen=True):
+    """What the readers of a place hear, or why they cannot tell."""
+
+    location: str
+    products: tuple[SweptProduct, ...] = ()
+    why_not: str = ""
+
+
+class Swept(Word, frozen=True, tag_field="obs", tag="swept"):
+    """All tags at the places of a stocktake, as it is finished."""
+
+    at_ns: int
+    device: str
+    stocktake: str
+    places: tuple[SweptPlace, ...]
 
 
 class DeviceSeen(Word, frozen=True, tag_field="obs", tag="device"):
@@ -127,7 +198,17 @@ class Ordered(Word, frozen=True, tag_field="obs", tag="order"):
 
 
 Observation = (
-    ScanMove | Dropped | ModeChanged | TillLine | WeightStep | DeviceSeen | Swapped | Ordered
+    ScanMove
+    | Dropped
+    | ModeChanged
+    | TillLine
+    | WeightStep
+    | BayStep
+    | LevelClaim
+    | Swept
+    | DeviceSeen
+    | Swapped
+    | Ordered
 )
 
 
@@ -137,6 +218,8 @@ class Row(Word, frozen=True):
     gtin: str
     units: int
     ppm: int
+    loc: str = ""
+    """Where it is booked, when that is another plate than the one whose step was largest."""
 
 
 BECAUSE: Final = (
@@ -150,12 +233,14 @@ BECAUSE: Final = (
     "sale_took_pick",
     "sale_found_lost",
     "sale_proves_pick",
+    "return_proves_pick",
     "basket_timeout",
     "negative_guard",
     "lot_swap",
     "surplus",
     "session",
     "count_closed",
+    "level_claim",
     "ledger",
 )
 

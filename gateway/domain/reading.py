@@ -102,6 +102,10 @@ class PosLine(Word, frozen=True, tag_field="kind", tag="pos_line"):
     action: Literal["sale", "return", "void"]
 
 
+GATEWAY_STARTED: Final = "gateway started"
+"""Why every device is down when the daemon begins: nothing is known of the device itself."""
+
+
 class DeviceState(Word, frozen=True, tag_field="kind", tag="device"):
     """A device came or went (said by the supervisor), or is up and has news (said by its driver).
 
@@ -134,6 +138,31 @@ class Stocktake(Word, frozen=True, tag_field="name", tag="stocktake"):
     gtin: str
     qty_milli: int
     lot: str | None = None
+
+
+CountBy = Literal["scan", "rfid", "weight"]
+"""What counts in a stocktake: people with scanners, tags before readers, plates under goods."""
+
+
+class StocktakeStart(Word, frozen=True, tag_field="name", tag="stocktake_start"):
+    """A count of whole places begins, while the store is open; no places named = all of them."""
+
+    locations: tuple[str, ...] = ()
+    by: CountBy = "scan"
+
+
+class StocktakeFinish(Word, frozen=True, tag_field="name", tag="stocktake_finish"):
+    """A running count is over: the differences are booked, product by product."""
+
+    id: str
+    zero: bool = False
+    """Products that the book holds there and nobody counted are none; else they stay as booked."""
+
+
+class StocktakeCancel(Word, frozen=True, tag_field="name", tag="stocktake_cancel"):
+    """A running count is forgotten; nothing is booked."""
+
+    id: str
 
 
 class SetMode(Word, frozen=True, tag_field="name", tag="set_mode"):
@@ -226,6 +255,9 @@ Order = (
     | Hold
     | HoldRelease
     | OpenEpoch
+    | StocktakeStart
+    | StocktakeFinish
+    | StocktakeCancel
 )
 """What a command says, by its `name`."""
 

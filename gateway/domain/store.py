@@ -6,10 +6,12 @@ Here: the look-ups the core needs. Not here: reading the files (`config`, `catal
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
 
+from gateway.domain.calendar import UTC, Calendar
 from gateway.domain.reading import Word
 from gateway.domain.stock import Uom
 
@@ -69,7 +71,7 @@ class Facing(Word, frozen=True):
     capacity_milli: int | None = None
 
 
-class Store(msgspec.Struct, frozen=True):
+class Store(msgspec.Struct, frozen=True, dict=True):
     """Everything configured about the goods and places of one shop."""
 
     id: str
@@ -77,6 +79,8 @@ class Store(msgspec.Struct, frozen=True):
     products: tuple[Product, ...]
     planogram: tuple[Facing, ...]
     cases: tuple[Case, ...] = ()
+    calendar: Calendar = UTC
+    """Its local days: expiry ends at midnight."""
 
     def location_by_id(self) -> Mapping[str, Location]:
         """Locations by id, in the order of the configuration."""
@@ -88,7 +92,15 @@ class Store(msgspec.Struct, frozen=True):
 
     def homes(self, gtin: str) -> tuple[str, ...]:
         """Locations whose planogram holds the product, in planogram order."""
-        return tuple(dict.fromkeys(f.location for f in self.planogram if f.gtin == gtin))
+        return tuple(dict.fromkeys(f.location for f in self.facings.get(gtin, ())))
+
+    @cached_property
+    def facings(self) -> Mapping[str, tuple[Facing, ...]]:
+        """The rows of the planogram by product."""
+        rows: dict[str, list[Facing]] = {}
+        for facing in self.planogram:
+            rows.setdefault(facing.gtin, []).append(facing)
+        return {gtin: tuple(facings) for gtin, facings in rows.items()}
 
     def first_of(self, *kinds: LocationKind) -> str | None:
         """The first location of the first kind that the shop has; None when it has none."""
