@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from gateway.core.labels import Labels
+from gateway.core.plate_words import PlateRules
 from gateway.core.plates import Channel, Plates
 from gateway.core.readers import AntennaPlace, Reader, ReaderRules
 from gateway.core.scans import Scanner, ScannerRules, ScannerState
 from gateway.core.serials import Seen, Serials
-from gateway.core.weigh import PlateRules, PlateState
 from gateway.domain.reading import Mode
 from gateway.domain.settings import DeviceSettings, Settings
 from gateway.domain.store import LocationKind, Store
@@ -30,8 +30,14 @@ class Sensors:
     """Filters by device; plates by name."""
 
     def __init__(
-        self, settings: Settings, store: Store, serials: Serials, parts: Mapping[str, bytes]
+        self,
+        settings: Settings,
+        store: Store,
+        serials: Serials,
+        parts: Mapping[str, bytes],
+        kept_ns: int,
     ) -> None:
+        """`kept_ns` is the time of the state in `parts`."""
         self._settings, self._store, self._serials = settings, store, serials
         self.labels = Labels(store.cases, settings.scan.rcn)
         self.scanners: dict[str, Scanner] = {}
@@ -48,7 +54,7 @@ class Sensors:
                 if device.location in owned:
                     self.lane_of[device.id] = device.location
             elif device.role == "scale":
-                self._add_scale(device, parts)
+                self._add_scale(device, parts, kept_ns)
             elif device.role == "rfid":
                 self._add_reader(device)
             elif device.role == "pos":
@@ -73,13 +79,12 @@ class Sensors:
         seen = msgspec.json.decode(echoes, type=dict[str, Seen]) if echoes else None
         self.scanners[device.id] = Scanner(rules, self._serials, state, seen, self.labels)
 
-    def _add_scale(self, device: DeviceSettings, parts: Mapping[str, bytes]) -> None:
+    def _add_scale(self, device: DeviceSettings, parts: Mapping[str, bytes], kept_ns: int) -> None:
         for channel, name, location in plates_of(device):
-            body = parts.get(f"plate:{name}")
             rate = int(device.options.get("rate_hz", DEFAULT_RATE_HZ))  # type: ignore[arg-type]
             rules = PlateRules(device.id, location, rate, self._lightest_mg(location))
-            kept = msgspec.json.decode(body, type=PlateState) if body else None
-            self.plates.add(name, channel, device.driver, rules, kept)
+            at = self._store.location_by_id()[location]
+            self.plates.add(name, channel, device.driver, rules, at, parts, kept_ns)
 
     def _add_reader(self, device: DeviceSettings) -> None:
         kinds = {location.id: location.kind for location in self._store.locations}
