@@ -15,6 +15,10 @@ from gateway.domain.units import div_half_even, exp_scaled, ln_mnat
 
 AUTO_PPM: Final = 950_000
 PENDING_PPM: Final = 600_000
+EXP_ONE: Final = 1 << 20
+"""The scale of `exp_scaled`."""
+Hypothesis = tuple[int, str, int]
+"""Score in mnat, product, units."""
 UNEXPLAINED: Final = ""
 """The gtin of the row that stands for none of them."""
 
@@ -23,11 +27,12 @@ _UNEXPLAINED_PRIOR_PPM: Final = 10_000
 _PAIR_PRIOR_PPM: Final = 30_000
 _UNEXPLAINED_MNAT: Final = ln_mnat(_UNEXPLAINED_PRIOR_PPM, _PPM) + ln_mnat(1, 2_000_000)
 _TWO_PI_PPM: Final = 6_283_185
-_UNMEASURED_CV_PERCENT: Final = 6
-"""A catalogue mass never measured may be off by this much (ALGORITHMS 2.7)."""
 _QUANTITY_PPM: Final = (800_000, 140_000, 40_000, 10_000, 5_000, 2_500, 1_250, 1_250)
 """Prior of 1, 2, 3 … units. ALGORITHMS stops at 4; two hands at once take more (DECISIONS)."""
 _NOT_IN_BOOK_PPM: Final = 50_000
+_OFF_HOME_PPM: Final = 100_000
+"""Of several plates: what belongs to one of them rests there, all but the larger part of one unit.
+A facing that lies across the edge is the exception."""
 PAIR_UNITS: Final = 2
 NEAR_UNITS: Final = 8
 """Quantities further from the mass than this many units hold no belief worth a row."""
@@ -38,7 +43,10 @@ class Candidate(Word, frozen=True):
 
     gtin: str
     mass_mg: int
-    sd_mg: int | None
+    sd_mg: int
+    """Of units about their mean."""
+    mean_sd_mg: int
+    """Of the mean itself: common to all units of a step."""
     share_ppm: int
     """Prior share among the candidates."""
     in_book: int
@@ -47,12 +55,13 @@ class Candidate(Word, frozen=True):
     """Most units of one move."""
     flat: bool = False
     """Restock: any quantity up to the maximum is as likely as another."""
+    lies_mg: int | None = None
+    """Of a load over several plates, what is on the one where most of it lies and it may lie; None:
+    all of it."""
 
-    @property
-    def variance_mg2(self) -> int:
-        """Of one unit, the error of the catalogue's mean included."""
-        unmeasured = self.mass_mg * _UNMEASURED_CV_PERCENT // 100
-        return max(self.sd_mg or 0, unmeasured) ** 2
+    def variance_mg2(self, units: int) -> int:
+        """Of so many units together."""
+        return units * self.sd_mg**2 + (units * self.mean_sd_mg) ** 2
 
 
 def identify(
@@ -64,20 +73,39 @@ def identify(
     raises; without candidates only it remains.
     """
     load = abs(step_mg)
-    candidates = sorted(candidates, key=lambda c: c.gtin)
-    noise = 2 * sigma_mg * sigma_mg + (load // 500) ** 2
-    scored: list[tuple[int, str, int]] = [(_UNEXPLAINED_MNAT, UNEXPLAINED, 0)]
+    return believe(hypotheses(load, noise_mg2(load, [sigma_mg]), candidates, pairs=pairs))[0]
+
+
+def noise_mg2(load_mg: int, sigmas_mg: Sequence[int]) -> int:
+    """Variance of a step that is the sum of steps of plates with these noises."""
+    return sum(2 * sigma * sigma for sigma in sigmas_mg) + (load_mg // 500) ** 2
+
+
+def hypotheses(
+    load_mg: int, noise: int, candidates: Sequence[Candidate], *, pairs: bool = True
+) -> list[Hypothesis]:
+    """All rows of a load with their scores: logarithm of prior times density per mg, in mnat."""
+    candidates = sorted(candidates, key=lambda c: (c.gtin, -c.variance_mg2(1), c.mass_mg))
+    scored: list[Hypothesis] = [(_UNEXPLAINED_MNAT, UNEXPLAINED, 0)]
     pairs = pairs and len(candidates) > 1
     singles_ppm = _PPM - _UNEXPLAINED_PRIOR_PPM - (_PAIR_PRIOR_PPM if pairs else 0)
     for c in candidates:
-        scored += _singles(load, noise, c, singles_ppm)
+        scored += _singles(load_mg, noise, c, singles_ppm)
     if pairs:
-        scored += _pairs(load, noise, candidates)
+        scored += _pairs(load_mg, noise, candidates)
+    return scored
+
+
+def believe(scored: Sequence[Hypothesis]) -> tuple[tuple[Row, ...], int]:
+    """The four best rows with their posterior, and the logarithm of all rows' sum in mnat."""
     best = max(score for score, _, _ in scored)
-    weighed = [(exp_scaled(score - best), gtin, units) for score, gtin, units in scored]
-    total = sum(weight for weight, _, _ in weighed)
-    ranked = sorted(weighed, key=lambda row: (-row[0], row[1], row[2]))[:4]
-    return tuple(Row(g, units, w * _PPM // total) for w, g, units in ranked if w)
+    weighed: dict[tuple[str, int], int] = {}
+    for score, gtin, units in scored:
+        weighed[gtin, units] = weighed.get((gtin, units), 0) + exp_scaled(score - best)
+    total = sum(weighed.values())
+    ranked = sorted(weighed.items(), key=lambda row: (-row[1], row[0]))[:4]
+    rows = tuple(Row(g, units, w * _PPM // total) for (g, units), w in ranked if w)
+    return rows, best + ln_mnat(total, EXP_ONE)
 
 
 def _singles(load: int, noise: int, c: Candidate, singles_ppm: int) -> list[tuple[int, str, int]]:
@@ -92,15 +120,18 @@ def _singles(load: int, noise: int, c: Candidate, singles_ppm: int) -> list[tupl
             break
         if c.in_book < units:
             prior = prior * _NOT_IN_BOOK_PPM // _PPM
+        if c.lies_mg is not None and 3 * c.lies_mg < (3 * units - 2) * c.mass_mg:
+            prior = prior * _OFF_HOME_PPM // _PPM
         prior = prior * c.share_ppm // _PPM * singles_ppm // _PPM
         if prior > 0:
-            score = _density(load, units * c.mass_mg, units * c.variance_mg2 + noise)
+            score = density(load, units * c.mass_mg, c.variance_mg2(units) + noise)
             rows.append((score + ln_mnat(prior, _PPM), c.gtin, units))
     return rows
 
 
 def _pairs(load: int, noise: int, cs: Sequence[Candidate]) -> list[tuple[int, str, int]]:
     """Two products at once: they compete, but such a step is for people to judge (`pair:`)."""
+    cs = list({c.gtin: c for c in reversed(cs)}.values())[::-1]  # the widest of each
     hands = [
         (a, m, b, n)
         for i, a in enumerate(cs)
@@ -115,10 +146,10 @@ def _pairs(load: int, noise: int, cs: Sequence[Candidate]) -> list[tuple[int, st
     return [
         (
             prior
-            + _density(
+            + density(
                 load,
                 m * a.mass_mg + n * b.mass_mg,
-                m * a.variance_mg2 + n * b.variance_mg2 + noise,
+                a.variance_mg2(m) + b.variance_mg2(n) + noise,
             ),
             f"{m}x{a.gtin}+{n}x{b.gtin}",
             0,
@@ -127,8 +158,8 @@ def _pairs(load: int, noise: int, cs: Sequence[Candidate]) -> list[tuple[int, st
     ]
 
 
-def _density(load: int, mean: int, variance: int) -> int:
-    """Logarithm of the normal density per milligram, in mnat."""
+def density(load: int, mean: int, variance: int) -> int:
+    """Logarithm of the normal density per milligram, in mnat. Never raises."""
     variance = max(1, variance)
     off = load - mean
     return -div_half_even(500 * off * off, variance) - div_half_even(

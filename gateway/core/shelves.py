@@ -1,69 +1,43 @@
-"""Weight steps to movements: picks, put-backs, restocks; and what waits for better evidence.
+"""Weight steps to movements: what is posted, what waits for better evidence, what stays open.
 
-Here: classes of belief, pending steps, the surplus ladder, restock sessions (ALGORITHMS 2.3, 5.4,
-5.6). Not here: how a step is detected (`weigh`), which products it may be (`candidates`), how it is
-scored (`identify`).
+Here: the decision over the steps of a bay, classes of belief, pending steps, guests of a plate
+(ALGORITHMS 2.2 to 2.4, 2.7). Not here: how a step is detected (`weigh`), which products it may be
+(`candidates`), how steps compete (`clusters`), what is booked (`flows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from gateway.core import witnesses
-from gateway.core.baskets import PROVEN_CONF, Baskets, merged
-from gateway.core.candidates import Candidates
-from gateway.core.identify import AUTO_PPM, PENDING_PPM, identify
+from gateway.core import clusters, witnesses
+from gateway.core.baskets import PROVEN_CONF, Baskets
+from gateway.core.bays import WAIT_NS
+from gateway.core.beside import OPEN_NS, Beside
+from gateway.core.candidates import Candidates, of_all
+from gateway.core.clusters import Happening, Steps, summed
+from gateway.core.flows import Flows
+from gateway.core.identify import AUTO_PPM, PENDING_PPM, Candidate, identify, noise_mg2
+from gateway.core.layout import Layout
+from gateway.core.masses import LEARN_PPM, Masses
+from gateway.core.places import GUEST_NS, Pending, Place
 from gateway.core.postings import Poster
+from gateway.core.shaking import Shaking
+from gateway.core.waiting import Waiting
 from gateway.core.weigh import THETA_MAX_MG
-from gateway.core.witnesses import SESSION_NS, Credit
 from gateway.domain.observation import Because, Row, WeightStep
 from gateway.domain.settings import FusionSettings
-from gateway.domain.stock import ADJUST, BASKET, LOST, Source
+from gateway.domain.stock import Source
 from gateway.domain.store import Store
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
-JUST_ADDED_NS: Final = 2 * NS_PER_S
-"""A removal that begins this soon after an addition settled takes units back; a later one is a
-shopper's (DECISIONS)."""
 SESSION_OPENS_UNITS: Final = 4
-PENDING_MAX: Final = 64
-"""Steps that wait at one place; the oldest beyond it is posted at once."""
-
-
-class Pending(msgspec.Struct):
-    """A step that is probable, not certain; the book waits for other evidence."""
-
-    at_ns: int
-    step: WeightStep
-    rows: tuple[Row, ...]
-    cause: int | None
-    filling: bool = False
-    """Staff were filling the shelf, or this step says so itself."""
-
-
-class Place(msgspec.Struct):
-    """What a weighed location remembers between steps."""
-
-    live: bool = False
-    """Its plate is there and would have seen a pick."""
-    session_until_ns: int = 0
-    added_at_ns: int = 0
-    added: list[Credit] = []
-    """Units that came in this session, and may be taken back at once."""
-    scanned_in: list[Credit] = []
-    """Restock scans whose goods the plate has yet to see."""
-    scanned_out: list[Credit] = []
-    """Write-offs and transfers whose goods the plate has yet to see leave."""
-    weighed_in: list[Credit] = []
-    """Surpluses the plate has booked before anyone scanned."""
-    pending: list[Pending] = []
 
 
 class Shelves:
-    """The weighed locations. `changed(location)` is called after each change."""
+    """The weighed locations. `changed(key)` is called after each change of a part."""
 
     def __init__(
         self,
@@ -73,11 +47,26 @@ class Shelves:
         baskets: Baskets,
         changed: Callable[[str], None],
     ) -> None:
-        self._store = store
-        self._poster, self._baskets, self._changed = poster, baskets, changed
-        self._candidates = Candidates(store, poster.book, baskets)
-        self._pending_ns = settings.pending_step_s * NS_PER_S
+        self._poster, self._baskets = poster, baskets
+        self._changed_key = changed
+        self._layout = Layout(store)
+        self.masses = Masses(
+            store.products, lambda gtin: changed(f"mass:{gtin}"), self._note("mass_learned")
+        )
+        self.shaking = Shaking(lambda bay: changed(f"shaken:{bay}"), self._note("common_mode"))
         self.places: dict[str, Place] = {}
+        self.waiting = Waiting(settings.pending_step_s * NS_PER_S, self.places, self._changed)
+        self._beside = Beside(self._layout, self.places, self.waiting)
+        self._candidates = Candidates(
+            store, poster.book, baskets, self.masses, self.waiting.removed
+        )
+        self.flows = Flows(store, poster, baskets, self.place, self._prove_removal, self._changed)
+
+    def _note(self, code: str) -> Callable[[int, str], None]:
+        return lambda at_ns, text: self._poster.note(at_ns, code, text)
+
+    def _changed(self, location: str) -> None:
+        self._changed_key(f"place:{location}")
 
     def place(self, location: str) -> Place:
         """The memory of a location, made on first use."""
@@ -93,266 +82,291 @@ class Shelves:
         place = self.places.get(location)
         return place is not None and place.live
 
-    def deadline(self, location: str) -> int | None:
-        """When the oldest pending step stops waiting."""
-        place = self.places.get(location)
-        if place is None:
-            return None
-        return min((p.at_ns + self._pending_ns for p in place.pending), default=None)
+    def only(self, at_ns: int, location: str) -> str | None:
+        """The one product that lies on a plate; None when there may be others, or none."""
+        strange = self._guests(at_ns, location) or self._candidates.strangers(location)
+        return None if strange else self._candidates.only(location)
 
     def fire(self, at_ns: int, location: str) -> None:
-        """Pending steps that waited long enough are posted as what they most probably are."""
-        for pending in self.place(location).pending[:]:
-            if pending.at_ns + self._pending_ns <= at_ns:
+        """Steps that waited long enough: the certain are posted, the others as they most probably
+        are."""
+        for pending in self.waiting.due(at_ns, location):
+            if pending.until_ns is None:
                 self._expire(at_ns, pending)
+            else:
+                self._beside.booked(pending.steps)
+                self._certain(at_ns, pending)
+                self._poster.because_of(None, ())
         self._changed(location)
 
     def _expire(self, at_ns: int, pending: Pending) -> None:
-        step, best = pending.step, pending.rows[0]
-        self.place(step.location).pending.remove(pending)
-        self._poster.because_of(pending.cause, (Source(step.device, step.ref),))
+        best, step = pending.rows[0], pending.step
+        if step.step_mg > 0 and self.flows.conjures(step, best):
+            text = (
+                f"{step.location} holds more than the book, and nothing says of what: please count"
+            )
+            self._poster.note(at_ns, "step_unexplained", text, step.device)
+            return  # of two doubtful things the more is not booked: a level or a count will tell
         because = Because("step_expired", pending.rows)
-        self._post(at_ns, step, best, because, pending.filling, "pending_expired")
+        self._rest_on(pending.cause, pending.steps)
+        self._book(at_ns, step, best, because, pending.filling, "pending_expired")
         self._poster.because_of(None, ())
 
-    def step(self, step: WeightStep, cause: int | None) -> None:
-        """A plate settled at another mass."""
-        place = self.place(step.location)
-        if self._undone(place, step):
-            self._changed(step.location)
-            return
-        rows, filling = self._judge(step)
-        best = rows[0]
-        if not _explained(best):
-            return  # journalled as an observation, nothing is booked
-        lightest_mg = self._candidates.lightest_mg(step.location)
-        blind = lightest_mg is not None and max(THETA_MAX_MG, 4 * step.sigma_mg) > lightest_mg // 2
-        if best.ppm < AUTO_PPM or step.outage or blind:
-            place.pending.append(Pending(step.at_ns, step, rows, cause, filling))
-            if len(place.pending) > PENDING_MAX:
-                self._expire(step.at_ns, place.pending[0])
-        else:
-            self._post(step.at_ns, step, best, Because("step", rows), filling, None)
-        self._changed(step.location)
+    def _rest_on(self, cause: int | None, steps: Steps) -> None:
+        self._poster.because_of(cause, _sources(steps))
 
-    def _judge(self, step: WeightStep) -> tuple[tuple[Row, ...], bool]:
-        """The rows of a step, best first, and whether staff are filling the shelf with it."""
-        location = step.location
-        if step.step_mg < 0:
-            return identify(step.step_mg, step.sigma_mg, self._candidates.leaving(location)), False
-        filling = self._candidates.filling(location)
-        if self.in_session(location, step.began_ns):
-            return identify(step.step_mg, step.sigma_mg, filling), True
-        rows = identify(step.step_mg, step.sigma_mg, self._candidates.arriving(location))
-        best = rows[0]
-        if not _explained(best) or best.units >= SESSION_OPENS_UNITS:
-            # More than a hand puts down and than baskets hold: somebody restocks unannounced.
-            more = identify(step.step_mg, step.sigma_mg, filling)
-            units, gtin = more[0].units, more[0].gtin
-            beyond = units * PIECE_MILLI > self._baskets.in_basket(gtin)
-            if _explained(more[0]) and units >= SESSION_OPENS_UNITS and beyond:
-                return more, True
-        return rows, False
-
-    def _undone(self, place: Place, step: WeightStep) -> bool:
-        """Whether a step takes back a pending one exactly: the same thing came or went again."""
-        near_mg = max(2 * step.sigma_mg, abs(step.step_mg) // 200)
-        for pending in reversed(place.pending):
-            if abs(pending.step.step_mg + step.step_mg) <= near_mg:
-                place.pending.remove(pending)
-                return True
-        return False
-
-    def prove(self, at_ns: int, gtin: str, until_ns: int, sale_seq: int) -> bool:
-        """A sale tells what a pending removal was, if one began by then: it is posted as a pick."""
-        found = [
-            (-row.ppm, p.at_ns, location, p, row)
-            for location, place in self.places.items()
-            for p in place.pending
-            if p.step.step_mg < 0 and p.step.began_ns <= until_ns
-            for row in p.rows
-            if row.gtin == gtin and row.units
-        ]
-        if not found:
-            return False
-        _, _, location, pending, row = min(found, key=lambda one: one[:3])
-        self.place(location).pending.remove(pending)
-        self._poster.because_of(pending.cause, (Source(pending.step.device, pending.step.ref),))
-        because = Because("sale_proves_pick", pending.rows, sale_seq)
-        self._pick(at_ns, pending.step, gtin, row.units * PIECE_MILLI, PROVEN_CONF, because, None)
-        self._poster.because_of(None, ())
-        self._changed(location)
-        return True
-
-    # --- posting --------------------------------------------------------------------------------
-
-    def _post(
+    def _book(
         self,
         at_ns: int,
         step: WeightStep,
-        best: Row,
+        row: Row,
         because: Because,
         filling: bool,
         reason: str | None,
     ) -> None:
-        qty, conf = best.units * PIECE_MILLI, best.ppm // 1000
-        if step.step_mg < 0:
-            self._removed(at_ns, step, best.gtin, qty, conf, because, reason)
-        elif filling:
-            self._filled(at_ns, step.location, best.gtin, qty, conf, because, reason)
+        step = _at(step, row)
+        self.flows.post(at_ns, step, row, because, filling=filling, reason=reason)
+        self._changed(step.location)
+
+    # --- deciding -------------------------------------------------------------------------------
+
+    def steps(self, at_ns: int, told: Steps, cause: int | None) -> None:
+        """Plates side by side, or one alone, settled at another mass."""
+        for step in told:
+            self._meet(at_ns, step.location)
+        real = clusters.real(told)
+        # Told before all beside them were at rest: for a while more may come of it.
+        early = at_ns - min(s.at_ns for s in real) >= WAIT_NS
+        steps = [s for s in real if not self._beside.felt(s) and not self._came_back(s)]
+        for run in self._layout.runs(steps):
+            whole = clusters.real(self._beside.joined(run))
+            if not self.waiting.undone(whole):
+                for happening, filling in self._judged(at_ns, whole):
+                    self._settle(at_ns, happening, filling, cause, early)
+        for step in told:
+            self._changed(step.location)
+
+    def _judged(self, at_ns: int, run: Steps) -> list[tuple[Happening, bool]]:
+        """What a run of steps was, and whether staff were filling the shelf with it."""
+
+        def candidates(steps: Steps) -> Sequence[Candidate]:
+            kind = self._candidates.arriving
+            if steps[0].step_mg < 0:
+                kind = self._candidates.leaving
+            elif self._in_session(steps):
+                return self._brought(at_ns, steps)
+            plates = [kind(s.location, self._guests(at_ns, s.location)) for s in steps]
+            return of_all(plates, [s.step_mg for s in steps])
+
+        if len(run) == 1:
+            rows = identify(run[0].step_mg, run[0].sigma_mg, candidates(run))
+            happenings = [Happening(tuple(run), rows)]
         else:
-            qty -= self.put_back(
-                at_ns, step.location, best.gtin, qty, because, conf=conf, reason=reason
+            happenings = clusters.judge(run, candidates)
+        return [self._filled(at_ns, happening) for happening in happenings]
+
+    def _filled(self, at_ns: int, happening: Happening) -> tuple[Happening, bool]:
+        """More than a hand puts down and than baskets hold: somebody restocks unannounced."""
+        steps, best = happening.steps, happening.rows[0]
+        if steps[0].step_mg < 0:
+            return happening, False
+        if self._in_session(steps):
+            return happening, True
+        if _explained(best) and best.units < SESSION_OPENS_UNITS:
+            return happening, False
+        step = summed(steps)
+        more = identify(step.step_mg, step.sigma_mg, self._brought(at_ns, steps))
+        units, gtin = more[0].units, more[0].gtin
+        beyond = units * PIECE_MILLI > self._baskets.in_basket(gtin)
+        if _explained(more[0]) and units >= SESSION_OPENS_UNITS and beyond:
+            return Happening(steps, more), True
+        return happening, False
+
+    def _brought(self, at_ns: int, steps: Steps) -> Sequence[Candidate]:
+        """What staff may have put there."""
+        plates = [
+            self._candidates.filling(
+                s.location,
+                self._guests(at_ns, s.location),
+                witnesses.left(self.place(s.location).scanned_in, s.at_ns),
             )
-            self._surplus(at_ns, step.location, best.gtin, qty, conf, because, reason)
+            for s in steps
+        ]
+        return of_all(plates, [s.step_mg for s in steps])
 
-    def _removed(
-        self,
-        at_ns: int,
-        step: WeightStep,
-        gtin: str,
-        qty: int,
-        conf: int,
-        because: Because,
-        reason: str | None,
+    def _settle(
+        self, at_ns: int, one: Happening, filling: bool, cause: int | None, early: bool
     ) -> None:
-        location, place = step.location, self.place(step.location)
-        qty -= witnesses.use(place.scanned_out, gtin, qty, at_ns)
-        target = self._store.first_of("backroom", "receiving")
-        just_added = 0 <= step.began_ns - place.added_at_ns <= JUST_ADDED_NS
-        if qty and target is not None and just_added:
-            back = witnesses.use(place.added, gtin, qty, at_ns)
-            if back:
-                parts = self._poster.supply(at_ns, location, gtin, back, None)
-                self._poster.move(
-                    "restock",
-                    at_ns,
-                    location,
-                    target,
-                    gtin,
-                    parts,
-                    because,
-                    conf=conf,
-                    reason="reversal",
-                )
-                qty -= back
-        if qty:
-            self._pick(at_ns, step, gtin, qty, conf, because, reason)
-
-    def _pick(
-        self,
-        at_ns: int,
-        step: WeightStep,
-        gtin: str,
-        qty: int,
-        conf: int,
-        because: Because,
-        reason: str | None,
-    ) -> None:
-        parts = self._poster.supply(at_ns, step.location, gtin, qty, None)
-        event = self._poster.move(
-            "pick", at_ns, step.location, BASKET, gtin, parts, because, conf=conf, reason=reason
+        """Posts what is certain, keeps what is probable, leaves open what nothing explains."""
+        step = summed(one.steps)
+        rows = tuple(self._located(at_ns, one.steps, step, row) for row in one.rows)
+        best = rows[0]
+        certain = (
+            best.ppm >= AUTO_PPM and not step.outage and not any(self._blind(s) for s in one.steps)
         )
-        self._baskets.picked(at_ns, step.began_ns, gtin, step.location, parts, event.seq)
+        known = _explained(best)
+        self._beside.remember(one.steps, booked=known and certain and not early)
+        self._shaken(one.steps, known)
+        if not known:
+            return  # journalled as an observation, nothing is booked
+        parts = one.steps if len(one.steps) > 1 else ()
+        until_ns = step.at_ns + OPEN_NS if certain and early else None
+        pending = Pending(at_ns, step, rows, cause, filling, parts, until_ns)
+        if certain and (until_ns is None or until_ns <= at_ns):
+            self._certain(at_ns, pending)
+        elif (oldest := self.waiting.add(pending)) is not None:
+            self._expire(at_ns, oldest)
 
-    def _filled(
-        self,
-        at_ns: int,
-        location: str,
-        gtin: str,
-        qty: int,
-        conf: int,
-        because: Because,
-        reason: str | None,
-    ) -> None:
-        """Units that staff put: what a scan announced is booked already."""
-        place = self.place(location)
-        if reason is None:
-            place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
-            place.added_at_ns = at_ns
-            witnesses.add(place.added, gtin, qty, at_ns)
-        qty -= witnesses.use(place.scanned_in, gtin, qty, at_ns)
-        self._surplus(at_ns, location, gtin, qty, conf, because, reason)
+    def _certain(self, at_ns: int, one: Pending) -> None:
+        """Posts it as what it is, and learns from it."""
+        best, steps = one.rows[0], one.steps
+        self._rest_on(one.cause, steps)
+        self._book(at_ns, one.step, best, Because("step", one.rows), one.filling, None)
+        self._lies(at_ns, steps, best.gtin, _at(one.step, best).location)
+        if not one.filling and best.units == 1 and len(steps) == 1 and best.ppm >= LEARN_PPM:
+            noise = noise_mg2(0, [one.step.sigma_mg])
+            self.masses.learn(at_ns, best.gtin, abs(one.step.step_mg), noise)
 
-    def put_back(
-        self, at_ns: int, location: str, gtin: str, qty: int, because: Because, **members: object
-    ) -> int:
-        """The first rungs of the surplus ladder: from a basket, else from the lost. How much."""
-        entries = self._baskets.newest(gtin, qty)
-        parts = merged((entry.lot, entry.qty_milli) for entry in entries)
-        if parts:
-            self._poster.move("putback", at_ns, BASKET, location, gtin, parts, because, **members)
-        done = sum(part for _, part in parts)
-        lost = merged((x.lot, x.qty_milli) for x in self._baskets.unlose(at_ns, gtin, qty - done))
-        if lost:
-            self._poster.move("found", at_ns, LOST, location, gtin, lost, because, **members)
-        return done + sum(part for _, part in lost)
+    def _shaken(self, steps: Steps, known: bool) -> None:
+        for step in steps:
+            bay = self._layout.bay(step.location)
+            if bay is not None and known:
+                self.shaking.explained(bay)
+            elif bay is not None:
+                self.shaking.unexplained(bay, step)
 
-    def _surplus(
-        self,
-        at_ns: int,
-        location: str,
-        gtin: str,
-        qty: int,
-        conf: int,
-        because: Because,
-        reason: str | None,
-    ) -> None:
-        """The last rungs: from the stores behind the shelf, else openly from `@adjust`."""
-        if not qty:
-            return
-        witnesses.add(self.place(location).weighed_in, gtin, qty, at_ns)
-        members: dict[str, object] = {"conf": conf, "reason": reason or "unrecorded"}
-        for source in self._store.locations:
-            part = min(qty, max(0, self._poster.book.balance(source.id, gtin)))
-            if not part or source.kind not in ("receiving", "backroom") or source.id == location:
-                continue
-            parts = self._poster.supply(at_ns, source.id, gtin, part, None)
-            self._poster.move(
-                "restock", at_ns, source.id, location, gtin, parts, because, **members
-            )
-            members["src"] = ()  # one reading is the source of one restock
-            qty -= part
-        if qty:
-            members |= {"reason": "unrecorded"}
-            self._poster.move(
-                "adjust", at_ns, ADJUST, location, gtin, [("", qty)], because, **members
-            )
+    def _blind(self, step: WeightStep) -> bool:
+        """Whether the plate cannot resolve the lightest product that belongs on it."""
+        lightest_mg = self._candidates.lightest_mg(step.location)
+        return lightest_mg is not None and max(THETA_MAX_MG, 4 * step.sigma_mg) > lightest_mg // 2
+
+    def prove(self, at_ns: int, gtin: str, qty_milli: int, until_ns: int, sale_seq: int) -> bool:
+        """A sale tells what a pending removal was, if one began by then: it is posted as a pick."""
+        return self._proven(at_ns, gtin, qty_milli, until_ns, "sale_proves_pick", sale_seq)
+
+    def _prove_removal(self, at_ns: int, gtin: str, qty_milli: int) -> bool:
+        return self._proven(at_ns, gtin, qty_milli, at_ns, "return_proves_pick", None)
+
+    def _proven(
+        self, at_ns: int, gtin: str, qty_milli: int, until_ns: int, code: str, seq: int | None
+    ) -> bool:
+        found = self.waiting.proven(gtin, qty_milli, until_ns)
+        if found is None:
+            return False
+        pending, row = found
+        step, qty = _at(pending.step, row), row.units * PIECE_MILLI
+        before = self._poster.because_of(pending.cause, _sources(pending.steps))
+        because = Because(code, pending.rows, seq)
+        self.flows.pick(at_ns, step, gtin, qty, PROVEN_CONF, because, None, row.units)
+        self._poster.because_of(*before)
+        self._changed(step.location)
+        return True
+
+    def settle(self, at_ns: int, location: str, gtin: str, qty: int, because: Because) -> int:
+        """A level tells what a pending step was: it is posted. How much of `qty`, in milli.
+
+        `qty` > 0 when the plate holds more than the book.
+        """
+        found = self.waiting.told(location, gtin, qty)
+        if found is None:
+            return 0
+        pending, row = found
+        self._book(at_ns, pending.step, row, because, pending.filling, None)
+        return abs(qty)
+
+    # --- the plates of a bay --------------------------------------------------------------------
+
+    def _came_back(self, step: WeightStep) -> bool:
+        bay = self._layout.bay(step.location)
+        return bay is not None and self.shaking.returned(bay, step)
+
+    # --- guests ---------------------------------------------------------------------------------
+
+    def _meet(self, at_ns: int, location: str) -> None:
+        """Takes note of products that the book holds where they do not belong."""
+        place, balance = self.place(location), self._poster.book.balance
+        for gtin, guest in list(place.guests.items()):
+            if balance(guest.home, gtin) <= 0:
+                del place.guests[gtin]
+        for gtin in self._candidates.strangers(location):
+            if gtin not in place.guests:
+                place.welcome(at_ns, gtin, location)
+
+    def _guests(self, at_ns: int, location: str) -> Mapping[str, str]:
+        """Products that do not belong on a plate and may lie there, and where they are booked."""
+        place = self.places.get(location)
+        guests = {} if place is None else place.guests
+        return {
+            gtin: guest.home for gtin, guest in guests.items() if at_ns < guest.since_ns + GUEST_NS
+        }
+
+    def _lies(self, at_ns: int, steps: Steps, gtin: str, booked: str) -> None:
+        """A product was seen on plates: where it does not belong it is a guest from now on."""
+        for step in steps:
+            if not self._candidates.belongs(step.location, gtin):
+                self.place(step.location).welcome(at_ns, gtin, booked)
+
+    def _located(self, at_ns: int, steps: Steps, main: WeightStep, row: Row) -> Row:
+        """A row with the plate it is booked at: where it belongs, else where most of it lay."""
+        homes = [s for s in steps if self._candidates.belongs(s.location, row.gtin)]
+        if homes:
+            balance = self._poster.book.balance
+            short = row.units * PIECE_MILLI if main.step_mg < 0 else 0
+            home = min(
+                homes,
+                key=lambda s: (balance(s.location, row.gtin) < short, -abs(s.step_mg)),
+            ).location
+        elif main.step_mg > 0:
+            return row  # misplaced: it is where it was put
+        else:
+            known = (self._guests(at_ns, s.location).get(row.gtin) for s in steps)
+            home = next((place for place in known if place is not None), main.location)
+        return row if home == main.location else msgspec.structs.replace(row, loc=home)
+
+    def _in_session(self, steps: Steps) -> bool:
+        """Whether staff are filling this shelf."""
+        return any(
+            s.began_ns < self.places[s.location].session_until_ns
+            for s in steps
+            if s.location in self.places
+        )
 
     # --- what scans tell the plates -------------------------------------------------------------
 
-    def in_session(self, location: str, at_ns: int) -> bool:
-        """Whether staff are filling this shelf."""
-        place = self.places.get(location)
-        return place is not None and at_ns < place.session_until_ns
-
     def restock_scanned(self, at_ns: int, location: str, gtin: str, qty_milli: int) -> int:
-        """A restock scan: opens the session. How much of it the plate has already booked."""
-        place = self.place(location)
-        place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
-        seen = witnesses.use(place.weighed_in, gtin, qty_milli, at_ns)
-        if qty_milli > seen:
-            witnesses.add(place.scanned_in, gtin, qty_milli - seen, at_ns)
+        """A restock scan: how much of it the plate has already booked."""
+        seen = self.flows.restock_scanned(at_ns, location, gtin, qty_milli)
         self._changed(location)
         return seen
+
+    def awaited(self, location: str, gtin: str, most_milli: int) -> int:
+        """Takes up to so much of what scans announced and the plate has not seen, however old."""
+        held, took = self.place(location).scanned_in, 0
+        for credit in [credit for credit in held if credit.gtin == gtin]:
+            part = min(most_milli - took, credit.qty_milli)
+            credit.qty_milli -= part
+            took += part
+        held[:] = [credit for credit in held if credit.qty_milli]
+        self._changed(location)
+        return took
 
     def removal_scanned(
         self, at_ns: int, location: str, gtin: str, qty_milli: int
     ) -> list[tuple[str, int]]:
-        """A write-off or transfer from a weighed shelf: picks just seen there were this removal.
-
-        The lots and quantities to take back out of the basket first; what no pick explains yet is
-        expected to leave the plate.
-        """
-        since = at_ns - SESSION_NS
-        entries = self._baskets.newest(gtin, qty_milli, location, since)
-        parts = merged((entry.lot, entry.qty_milli) for entry in entries)
-        rest = qty_milli - sum(part for _, part in parts)
-        if rest:
-            witnesses.add(self.place(location).scanned_out, gtin, rest, at_ns)
+        """A write-off or transfer: lots and quantities of picks seen there that were this."""
+        parts = self.flows.removal_scanned(at_ns, location, gtin, qty_milli)
         self._changed(location)
         return parts
 
 
 def _explained(row: Row) -> bool:
     return row.units > 0 and row.ppm >= PENDING_PPM
+
+
+def _sources(steps: Steps) -> tuple[Source, ...]:
+    return tuple(Source(step.device, step.ref) for step in steps)
+
+
+def _at(step: WeightStep, row: Row) -> WeightStep:
+    """The step at the plate where a row of it is booked."""
+    return msgspec.structs.replace(step, location=row.loc) if row.loc else step

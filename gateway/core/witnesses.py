@@ -14,6 +14,8 @@ from gateway.domain.units import NS_PER_S
 
 SESSION_NS: Final = 120 * NS_PER_S
 """A restock scan covers this long before and after; each positive step extends it (5.6)."""
+KEPT_NS: Final = 1800 * NS_PER_S
+"""A step that waited for better evidence is booked later, as of its own time."""
 CREDITS_MAX: Final = 64
 
 
@@ -28,8 +30,15 @@ class Credit(msgspec.Struct):
 def add(held: list[Credit], gtin: str, qty_milli: int, at_ns: int) -> None:
     """One more; the oldest go when they are out of date or too many."""
     held.append(Credit(gtin, qty_milli, at_ns))
-    while len(held) > CREDITS_MAX or held[0].at_ns + SESSION_NS < at_ns:
+    while len(held) > CREDITS_MAX or held[0].at_ns + KEPT_NS < at_ns:
         del held[0]
+
+
+def renew(held: list[Credit], at_ns: int) -> None:
+    """The session goes on: what is in date stays so for as long again."""
+    for credit in held:
+        if credit.at_ns + SESSION_NS >= at_ns:
+            credit.at_ns = at_ns
 
 
 def use(held: list[Credit], gtin: str, qty_milli: int, at_ns: int) -> int:
@@ -44,3 +53,12 @@ def use(held: list[Credit], gtin: str, qty_milli: int, at_ns: int) -> int:
         if credit.qty_milli == 0:
             held.remove(credit)
     return used
+
+
+def left(held: list[Credit], at_ns: int) -> dict[str, int]:
+    """What is in date, in milli by product."""
+    sums: dict[str, int] = {}
+    for credit in held:
+        if credit.at_ns + SESSION_NS >= at_ns:
+            sums[credit.gtin] = sums.get(credit.gtin, 0) + credit.qty_milli
+    return sums

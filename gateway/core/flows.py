@@ -1,0 +1,253 @@
+"""What a decided step books: picks, put-backs, restocks, and the ladder of a surplus.
+
+Here: where units that came or went are booked from and to, and what scans told the plates before
+(ALGORITHMS 5.4, 5.6). Not here: which product it was (`shelves`), baskets and losses (`baskets`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from gateway.core import witnesses
+from gateway.core.baskets import Baskets
+from gateway.core.identify import noise_mg2
+from gateway.core.places import Place
+from gateway.core.postings import Poster
+from gateway.core.trails import Weighed, merged
+from gateway.core.witnesses import SESSION_NS
+from gateway.domain.observation import Because, Row, WeightStep
+from gateway.domain.stock import ADJUST, BASKET, LOST
+from gateway.domain.store import Store
+from gateway.domain.units import NS_PER_S, PIECE_MILLI, sqrt_floor
+
+JUST_ADDED_NS: Final = 2 * NS_PER_S
+"""A removal that begins this soon after an addition settled takes units back; a later one is a
+shopper's (DECISIONS)."""
+
+
+class Flows:
+    """The movements of weighed locations; `place(location)` is the memory of one."""
+
+    def __init__(
+        self,
+        store: Store,
+        poster: Poster,
+        baskets: Baskets,
+        place: Callable[[str], Place],
+        prove: Callable[[int, str, int], bool],
+        changed: Callable[[str], None],
+    ) -> None:
+        """`prove(at_ns, gtin, qty_milli)` books a pending removal of what came back."""
+        self._changed = changed
+        self._store, self._poster, self._baskets = store, poster, baskets
+        self._place, self._prove = place, prove
+
+    def post(
+        self,
+        at_ns: int,
+        step: WeightStep,
+        best: Row,
+        because: Because,
+        *,
+        filling: bool,
+        reason: str | None,
+    ) -> None:
+        """Books a step as what its best row says."""
+        qty, conf = best.units * PIECE_MILLI, best.ppm // 1000
+        if step.step_mg < 0:
+            self._removed(at_ns, step, best.gtin, qty, conf, because, reason)
+        elif filling:
+            self._filled(at_ns, step, best.gtin, qty, conf, because, reason)
+        else:
+            self.found_more(at_ns, step.location, best.gtin, qty, because, conf, reason, reason)
+
+    def found_more(
+        self,
+        at_ns: int,
+        location: str,
+        gtin: str,
+        qty: int,
+        because: Because,
+        conf: int,
+        reason: str | None,
+        restocked: str | None,
+    ) -> None:
+        """The whole ladder of a surplus; `restocked` is the reason of its last rungs."""
+        qty -= self.put_back(at_ns, location, gtin, qty, because, conf=conf, reason=reason)
+        self._surplus(at_ns, location, gtin, qty, conf, because, restocked)
+
+    def conjures(self, step: WeightStep, row: Row) -> bool:
+        """Whether what came by a step, if it was this, came from nowhere that the book knows."""
+        gtin, qty = row.gtin, row.units * PIECE_MILLI
+        held = self._baskets.in_basket(gtin) + self._baskets.lately_lost(gtin)
+        held += witnesses.left(self._place(step.location).scanned_in, step.at_ns).get(gtin, 0)
+        held += sum(
+            max(0, self._poster.book.balance(place.id, gtin))
+            for place in self._store.locations
+            if place.kind in ("receiving", "backroom")
+        )
+        return held < qty
+
+    def _removed(
+        self,
+        at_ns: int,
+        step: WeightStep,
+        gtin: str,
+        qty: int,
+        conf: int,
+        because: Because,
+        reason: str | None,
+    ) -> None:
+        location, place = step.location, self._place(step.location)
+        units = qty // PIECE_MILLI
+        qty -= witnesses.use(place.scanned_out, gtin, qty, step.at_ns)
+        target = self._store.first_of("backroom", "receiving")
+        just_added = 0 <= step.began_ns - place.added_at_ns <= JUST_ADDED_NS
+        if qty and target is not None and just_added:
+            back = witnesses.use(place.added, gtin, qty, at_ns)
+            if back:
+                parts = self._poster.supply(at_ns, location, gtin, back, None)
+                self._poster.move(
+                    "restock",
+                    at_ns,
+                    location,
+                    target,
+                    gtin,
+                    parts,
+                    because,
+                    conf=conf,
+                    reason="reversal",
+                )
+                qty -= back
+        if qty:
+            self.pick(at_ns, step, gtin, qty, conf, because, reason, units)
+
+    def pick(
+        self,
+        at_ns: int,
+        step: WeightStep,
+        gtin: str,
+        qty: int,
+        conf: int,
+        because: Because,
+        reason: str | None,
+        units: int = 0,
+    ) -> None:
+        """Units that left a shelf into a basket; the step weighs so many, none when 0."""
+        parts = self._poster.supply(at_ns, step.location, gtin, qty, None)
+        event = self._poster.move(
+            "pick", at_ns, step.location, BASKET, gtin, parts, because, conf=conf, reason=reason
+        )
+        noise_mg = sqrt_floor(noise_mg2(abs(step.step_mg), [step.sigma_mg]))
+        weighed = Weighed(abs(step.step_mg), units, noise_mg) if units else None
+        began_ns, location = step.began_ns, step.location
+        self._baskets.picked(at_ns, began_ns, gtin, location, parts, event.seq, weighed)
+
+    def _filled(
+        self,
+        at_ns: int,
+        step: WeightStep,
+        gtin: str,
+        qty: int,
+        conf: int,
+        because: Because,
+        reason: str | None,
+    ) -> None:
+        """Units that staff put: what a scan announced is booked already."""
+        location, place = step.location, self._place(step.location)
+        if reason is None:
+            place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
+            place.added_at_ns = at_ns
+            witnesses.add(place.added, gtin, qty, at_ns)
+            # A shelf is filled by handfuls, for minutes: each keeps the announcement alive (5.6).
+            witnesses.renew(place.scanned_in, at_ns)
+            witnesses.renew(place.weighed_in, at_ns)
+        qty -= witnesses.use(place.scanned_in, gtin, qty, step.at_ns)
+        self._surplus(at_ns, location, gtin, qty, conf, because, reason)
+
+    def put_back(
+        self, at_ns: int, location: str, gtin: str, qty: int, because: Because, **members: object
+    ) -> int:
+        """The first rungs of the surplus ladder: from a basket, else from the lost. How much."""
+        entries = self._baskets.newest(gtin, qty)
+        short = qty - sum(entry.qty_milli for entry in entries)
+        if short > 0 and self._prove(at_ns, gtin, short):
+            entries += self._baskets.newest(gtin, short)
+        parts = merged((entry.lot, entry.qty_milli) for entry in entries)
+        if parts:
+            why = _resting(because, entries[0].seq)
+            self._poster.move("putback", at_ns, BASKET, location, gtin, parts, why, **members)
+        done = sum(part for _, part in parts)
+        losses = self._baskets.unlose(at_ns, gtin, qty - done)
+        lost = merged((x.lot, x.qty_milli) for x in losses)
+        if lost:
+            why = _resting(because, losses[0].seq)
+            self._poster.move("found", at_ns, LOST, location, gtin, lost, why, **members)
+        return done + sum(part for _, part in lost)
+
+    def _surplus(
+        self,
+        at_ns: int,
+        location: str,
+        gtin: str,
+        qty: int,
+        conf: int,
+        because: Because,
+        reason: str | None,
+    ) -> None:
+        """The last rungs: from the stores behind the shelf, else openly from `@adjust`."""
+        if not qty:
+            return
+        witnesses.add(self._place(location).weighed_in, gtin, qty, at_ns)
+        self._changed(location)
+        members: dict[str, object] = {"conf": conf, "reason": reason or "unrecorded"}
+        for source in self._store.locations:
+            part = min(qty, max(0, self._poster.book.balance(source.id, gtin)))
+            if not part or source.kind not in ("receiving", "backroom") or source.id == location:
+                continue
+            parts = self._poster.supply(at_ns, source.id, gtin, part, None)
+            self._poster.move(
+                "restock", at_ns, source.id, location, gtin, parts, because, **members
+            )
+            members["src"] = ()  # one reading is the source of one restock
+            qty -= part
+        if qty:
+            members |= {"reason": "unrecorded"}
+            self._poster.move(
+                "adjust", at_ns, ADJUST, location, gtin, [("", qty)], because, **members
+            )
+
+    # --- what scans tell the plates -------------------------------------------------------------
+
+    def restock_scanned(self, at_ns: int, location: str, gtin: str, qty_milli: int) -> int:
+        """A restock scan: opens the session. How much of it the plate has already booked."""
+        place = self._place(location)
+        place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
+        seen = witnesses.use(place.weighed_in, gtin, qty_milli, at_ns)
+        if qty_milli > seen:
+            witnesses.add(place.scanned_in, gtin, qty_milli - seen, at_ns)
+        return seen
+
+    def removal_scanned(
+        self, at_ns: int, location: str, gtin: str, qty_milli: int
+    ) -> list[tuple[str, int]]:
+        """A write-off or transfer from a weighed shelf: picks just seen there were this removal.
+
+        The lots and quantities to take back out of the basket first; what no pick explains yet is
+        expected to leave the plate.
+        """
+        since = at_ns - SESSION_NS
+        entries = self._baskets.newest(gtin, qty_milli, location, since)
+        parts = merged((entry.lot, entry.qty_milli) for entry in entries)
+        rest = qty_milli - sum(part for _, part in parts)
+        if rest:
+            witnesses.add(self._place(location).scanned_out, gtin, rest, at_ns)
+        return parts
+
+
+def _resting(because: Because, seq: int) -> Because:
+    """With the earlier event that it undoes, where none is told."""
+    return because if because.seq is not None else msgspec.structs.replace(because, seq=seq)
