@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from gateway.core.book import Posting
+from gateway.core.patience import Patience
 from gateway.core.postings import Poster
+from gateway.core.trails import Entry, Lost, OpenSale, Trail, Weighed, merged
 from gateway.domain.observation import Because
 from gateway.domain.settings import FusionSettings
 from gateway.domain.stock import BASKET, LOST, SOLD, Ref, Source
@@ -24,44 +26,6 @@ FOUND_CONF = 700
 PROVEN_CONF = 900
 
 
-class Entry(msgspec.Struct):
-    """Units in somebody's basket."""
-
-    at_ns: int
-    qty_milli: int
-    lot: str
-    loc: str
-    seq: int
-
-
-class Lost(msgspec.Struct):
-    """Units that left a basket unpaid and unseen; provisional for two days."""
-
-    at_ns: int
-    qty_milli: int
-    lot: str
-    seq: int
-
-
-class OpenSale(msgspec.Struct):
-    """Units sold whose pick nobody has seen yet."""
-
-    at_ns: int
-    qty_milli: int
-    lot: str
-    seq: int
-    dev: str
-    ref: str
-
-
-class Trail(msgspec.Struct):
-    """One product's way through `@basket`: entries minus open sales is its balance there."""
-
-    basket: list[Entry] = []
-    lost: list[Lost] = []
-    open: list[OpenSale] = []
-
-
 class Baskets:
     """The trails of all products. `changed(gtin)` is called after each change."""
 
@@ -70,15 +34,16 @@ class Baskets:
         settings: FusionSettings,
         poster: Poster,
         places_of_pick: Callable[[str, int], list[tuple[str, int]]],
-        prove: Callable[[int, str, int, int], bool],
+        prove: Callable[[int, str, int, int, int], bool],
         changed: Callable[[str], None],
+        patience: Patience | None = None,
     ) -> None:
-        """`prove(at_ns, gtin, until_ns, sale_seq)` posts a pending pick that a sale proves."""
+        """`prove(at_ns, gtin, qty_milli, until_ns, sale_seq)` posts a pick that a sale proves."""
         self._poster = poster
         self._prove_pending = prove
         self._age_ns = settings.basket_age_s * NS_PER_S
         self._open_ns = settings.pending_sale_s * NS_PER_S
-        self._timeout_ns = settings.basket_timeout_s * NS_PER_S
+        self.patience = patience or Patience(settings.basket_timeout_s)
         self._places_of_pick = places_of_pick
         self._changed = changed
         self.trails: dict[str, Trail] = {}
@@ -95,7 +60,7 @@ class Baskets:
         trail = self.trails.get(gtin)
         if trail is None:
             return None
-        due = [entry.at_ns + self._timeout_ns for entry in trail.basket]
+        due = [entry.until_ns for entry in trail.basket]
         if trail.open:
             due += [sale.at_ns + self._open_ns for sale in trail.open]
             due += [entry.at_ns + self._age_ns for entry in trail.basket]
@@ -105,7 +70,7 @@ class Baskets:
         """What is due at exactly this time: open sales first, then timeouts."""
         self._match_open(at_ns, gtin)
         trail = self.trail(gtin)
-        for entry in [e for e in trail.basket if e.at_ns + self._timeout_ns <= at_ns]:
+        for entry in [e for e in trail.basket if e.until_ns <= at_ns]:
             trail.basket.remove(entry)
             event = self._poster.move(
                 "loss",
@@ -119,7 +84,7 @@ class Baskets:
                 conf=LOSS_CONF,
                 reason="unpaid_or_unsensed",
             )
-            trail.lost.append(Lost(at_ns, entry.qty_milli, entry.lot, event.seq))
+            trail.lost.append(Lost(at_ns, entry.qty_milli, entry.lot, event.seq, entry.at_ns))
         trail.lost = [x for x in trail.lost if x.at_ns + HEAL_BY_RETURN_NS > at_ns]
         self._changed(gtin)
 
@@ -131,11 +96,12 @@ class Baskets:
         loc: str,
         parts: Iterable[tuple[str, int]],
         seq: int,
+        weighed: Weighed | None = None,
     ) -> None:
         """A pick was posted: its units wait for their sale, or meet one that waits."""
-        basket = self.trail(gtin).basket
+        basket, until_ns = self.trail(gtin).basket, began_ns + self.patience.timeout_ns
         for lot, qty in parts:
-            basket.append(Entry(began_ns, qty, lot, loc, seq))
+            basket.append(Entry(began_ns, qty, lot, loc, seq, until_ns, weighed))
         basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
         self._match_open(at_ns, gtin)
         self._changed(gtin)
@@ -156,6 +122,8 @@ class Baskets:
         """
         trail = self.trail(gtin)
         taken = self._oldest(at_ns, trail, qty_milli, lot)
+        for entry in taken:
+            self.patience.paired(entry.at_ns, at_ns)
         parts = [(entry.lot, entry.qty_milli) for entry in taken]
         rest = qty_milli - sum(qty for _, qty in parts)
         healed = self._heal(at_ns, gtin, rest)
@@ -208,7 +176,7 @@ class Baskets:
                 break
             part = min(qty_milli, entry.qty_milli)
             qty_milli -= part
-            taken.append(Entry(entry.at_ns, part, entry.lot, entry.loc, entry.seq))
+            taken.append(msgspec.structs.replace(entry, qty_milli=part))
             entry.qty_milli -= part
             if entry.qty_milli == 0:
                 trail.basket.remove(entry)
@@ -217,6 +185,9 @@ class Baskets:
     def _heal(self, at_ns: int, gtin: str, qty_milli: int) -> list[tuple[str, int]]:
         """A sale heals the newest loss of the last day: `found`, back into the basket."""
         healed = self._unlose(at_ns, gtin, qty_milli, HEAL_BY_SALE_NS)
+        for lost in healed:
+            if lost.picked_ns is not None:
+                self.patience.paired(lost.picked_ns, at_ns)
         parts = merged((lost.lot, lost.qty_milli) for lost in healed)
         if parts:
             because = Because("sale_found_lost", seq=healed[0].seq)
@@ -232,7 +203,7 @@ class Baskets:
                 break
             part = min(qty_milli, lost.qty_milli)
             qty_milli -= part
-            out.append(Lost(lost.at_ns, part, lost.lot, lost.seq))
+            out.append(msgspec.structs.replace(lost, qty_milli=part))
             lost.qty_milli -= part
             if lost.qty_milli == 0:
                 trail.lost.remove(lost)
@@ -258,10 +229,20 @@ class Baskets:
         self._changed(gtin)
         return taken
 
+    def last_pick_ns(self, loc: str, gtin: str) -> int | None:
+        """When the newest unit that is still in a basket left a place; None when none did."""
+        trail = self.trails.get(gtin, Trail())
+        return max((entry.at_ns for entry in trail.basket if entry.loc == loc), default=None)
+
     def in_basket(self, gtin: str) -> int:
         """Milli units in baskets that a put-back could bring back."""
         trail = self.trails.get(gtin)
         return 0 if trail is None else sum(entry.qty_milli for entry in trail.basket)
+
+    def lately_lost(self, gtin: str) -> int:
+        """Milli units among the lost that may still be found."""
+        trail = self.trails.get(gtin)
+        return 0 if trail is None else sum(lost.qty_milli for lost in trail.lost)
 
     def products(self) -> list[str]:
         """Products with something in a basket, sorted."""
@@ -273,7 +254,9 @@ class Baskets:
             self._settle_known(at_ns, gtin, sale)
             if sale.qty_milli and sale.at_ns + self._open_ns <= at_ns:
                 aged_ns = at_ns - self._age_ns
-                while sale.qty_milli and self._prove_pending(at_ns, gtin, aged_ns, sale.seq):
+                while sale.qty_milli and self._prove_pending(
+                    at_ns, gtin, sale.qty_milli, aged_ns, sale.seq
+                ):
                     self._settle_known(at_ns, gtin, sale)
                 if sale.qty_milli:
                     self._prove(at_ns, gtin, sale)
@@ -353,7 +336,8 @@ class Baskets:
                 qty_milli -= part
         trail.open = [sale for sale in trail.open if sale.qty_milli]
         if qty_milli:
-            trail.basket.append(Entry(at_ns, qty_milli, lot, "", seq))
+            until_ns = at_ns + self.patience.timeout_ns
+            trail.basket.append(Entry(at_ns, qty_milli, lot, "", seq, until_ns))
             trail.basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
 
     def mirror_lost(
@@ -373,11 +357,3 @@ class Baskets:
                 rest -= part
             trail.lost = [lost for lost in trail.lost if lost.qty_milli]
         self._changed(gtin)
-
-
-def merged(parts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Parts of the same lot added up, in order of first appearance."""
-    sums: dict[str, int] = {}
-    for lot, qty in parts:
-        sums[lot] = sums.get(lot, 0) + qty
-    return list(sums.items())
