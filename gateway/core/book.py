@@ -51,6 +51,7 @@ class Book:
         self._lots: dict[tuple[str, str], dict[str, None]] = {}
         """By place and product, in order of first receipt."""
         self._products: dict[str, dict[str, None]] = {}
+        self._places: dict[str, dict[str, None]] = {}
         self._exp: dict[tuple[str, str], str] = {}
         self._uom: dict[str, Uom] = {}
         self.changed: dict[Key, None] = {}
@@ -76,6 +77,23 @@ class Book:
             for loc in self._products:
                 if lot in self._lots.get((loc, gtin), ()):
                     self.changed[loc, gtin, lot] = None
+
+    def expiry(self, gtin: str, lot: str) -> str | None:
+        """A lot's expiry date, YYYY-MM-DD; None when nobody told it."""
+        return self._exp.get((gtin, lot))
+
+    def products(self) -> tuple[str, ...]:
+        """Products that any account holds or ever held."""
+        return tuple(self._places)
+
+    def places(self, gtin: str) -> tuple[str, ...]:
+        """Accounts that hold or ever held a product, in order of first receipt."""
+        return tuple(self._places.get(gtin, ()))
+
+    def lots_of(self, gtin: str) -> tuple[str, ...]:
+        """Lots of a product that any account ever held, '' left out."""
+        lots = (lot for loc in self._places.get(gtin, ()) for lot in self._lots[loc, gtin] if lot)
+        return tuple(dict.fromkeys(lots))
 
     def lot_balance(self, loc: str, gtin: str, lot: str | None) -> int:
         """Balance of one lot of a product at one place, in milli."""
@@ -173,3 +191,4 @@ class Book:
         self.changed[key] = None
         self._lots.setdefault(key[:2], {})[key[2]] = None
         self._products.setdefault(key[0], {})[key[1]] = None
+        self._places.setdefault(key[1], {})[key[0]] = None

@@ -1,7 +1,8 @@
-"""Stocktake by scan: units tallied while the store is open, booked when the count ends.
+"""Counts: units tallied while the store is open, booked when the count ends.
 
-Here: one session per scanner, the difference to the book at the time of the scans, and the count
-that a command tells. Not here: which scans are counts (`fuse`).
+Here: one count per scanner, the booking of differences, and the count that a command tells. Not
+here: which scans are counts (`fuse`), counts of whole places (`stocktakes`), the arithmetic of a
+count that holds at its own time (`tallies`).
 """
 
 from __future__ import annotations
@@ -10,24 +11,14 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.core import tallies
 from gateway.core.book import Posting
 from gateway.core.postings import Poster
+from gateway.core.stocktakes import Stocktakes
+from gateway.core.tallies import Tally
 from gateway.domain.observation import Because, ScanMove
 from gateway.domain.stock import ADJUST, Ref, Uom
 from gateway.domain.units import NS_PER_MS, NS_PER_S
-
-
-class Tally(msgspec.Struct):
-    """What was counted of one product and lot at one place."""
-
-    location: str
-    gtin: str
-    lot: str | None
-    exp: str | None
-    uom: Uom
-    qty_milli: int
-    book: dict[str, int]
-    """What the book held of each lot at the last scan: movements after it come on top."""
 
 
 class Count(msgspec.Struct):
@@ -43,81 +34,72 @@ PutBack = Callable[[int, str, str, int, Because], int]
 
 
 class Counts:
-    """The running counts. `changed(device)` is called after each change."""
+    """The running counts. `changed(key)` is called after each change of a part.
+
+    A count is known by its scanner, or by the number of its stocktake, which no scanner can bear.
+    """
 
     def __init__(
-        self, idle_s: int, poster: Poster, put_back: PutBack, changed: Callable[[str], None]
+        self,
+        idle_s: int,
+        poster: Poster,
+        put_back: PutBack,
+        taken: Callable[[str, str], int | None],
+        changed: Callable[[str], None],
     ) -> None:
+        """`taken(location, gtin)`: when a unit of it was last taken from there into a basket."""
         self._idle_ns = idle_s * NS_PER_S
         self._poster, self._put_back, self._changed = poster, put_back, changed
         self.counts: dict[str, Count] = {}
+        self.stocktakes = Stocktakes(poster, self.settle, taken, changed)
 
-    def deadline(self, device: str) -> int | None:
+    def deadline(self, name: str) -> int | None:
         """When a count that nobody ends is over."""
-        count = self.counts.get(device)
-        return None if count is None else count.until_ns
+        count = self.counts.get(name)
+        return self.stocktakes.deadline(name) if count is None else count.until_ns
 
     def scan(self, move: ScanMove, location: str, uom: Uom) -> None:
-        """So many units more, counted at a place."""
+        """So many units more, counted at a place: for its stocktake, if one runs there."""
+        if self.stocktakes.scan(move, location, uom):
+            return
         count = self.counts.get(move.device)
         if count is None:
             count = Count(f"{move.device}-{move.at_ns // NS_PER_MS}", 0)
             self.counts[move.device] = count
         count.until_ns = move.at_ns + self._idle_ns
-        for tally in count.tallies:
-            if (tally.location, tally.gtin, tally.lot) == (location, move.gtin, move.lot):
-                break
-        else:
-            tally = Tally(location, move.gtin, move.lot, move.exp, uom, 0, {})
-            count.tallies.append(tally)
-        tally.qty_milli += move.qty_milli
-        tally.book = self._poster.book.lots_at(location, move.gtin)
-        self._changed(move.device)
+        book = self._poster.book.lots_at(location, move.gtin)
+        tallies.add(count.tallies, move, location, uom, book)
+        self._changed(f"count:{move.device}")
 
-    def close(self, at_ns: int, device: str) -> None:
-        """Books the differences of a count, product by product, named lots first."""
-        count = self.counts.pop(device, None)
+    def close(self, at_ns: int, name: str) -> None:
+        """Ends a count: books a scanner's, gives up a stocktake that was left."""
+        count = self.counts.pop(name, None)
         if count is None:
+            self.stocktakes.expire(at_ns, name)
             return
-        ref = Ref("count", count.id)
-        for tally in sorted(self._whole(count.tallies), key=lambda tally: tally.lot is None):
-            named = frozenset(
-                t.lot
-                for t in count.tallies
-                if t.lot is not None and (t.location, t.gtin) == (tally.location, tally.gtin)
-            )
+        self.settle(at_ns, count.tallies, Ref("count", count.id))
+        self._changed(f"count:{name}")
+
+    def settle(self, at_ns: int, counted: list[Tally], ref: Ref) -> None:
+        """Books the differences of a count, product by product, named lots first."""
+        because = Because("count_closed")
+        for tally in tallies.whole(counted):
             self._poster.uom_of(tally.gtin, tally.uom)
             if tally.lot is not None and tally.exp is not None:
                 self._poster.book.learn_expiry(tally.gtin, tally.lot, tally.exp)
+            apart = tallies.named(counted, tally)
             now = self._poster.book.lots_at(tally.location, tally.gtin)
-            counted = tally.qty_milli + sum(
-                now.get(lot, 0) - tally.book.get(lot, 0)
-                for lot in now.keys() | tally.book.keys()
-                if (lot not in named if tally.lot is None else lot == tally.lot)
+            self.book(
+                at_ns,
+                tally.location,
+                tally.gtin,
+                tally.lot,
+                tallies.there_now(tally, apart, now),
+                because,
+                apart if tally.lot is None else None,
+                ref=ref,
+                src=(),
             )
-            self._book(at_ns, tally, named if tally.lot is None else None, max(0, counted), ref)
-        self._changed(device)
-
-    def _whole(self, tallies: list[Tally]) -> list[Tally]:
-        """Who counts a product at a place counts all of it: lots that were not seen are 0."""
-        seen: dict[tuple[str, str], dict[str | None, Tally]] = {}
-        for tally in tallies:
-            seen.setdefault((tally.location, tally.gtin), {})[tally.lot] = tally
-        whole = list(tallies)
-        for (location, gtin), lots in seen.items():
-            last = next(reversed(lots.values()))
-            unseen = any(qty for lot, qty in last.book.items() if lot not in lots)
-            if None not in lots and unseen:
-                whole.append(Tally(location, gtin, None, None, last.uom, 0, last.book))
-        return whole
-
-    def _book(
-        self, at_ns: int, tally: Tally, apart: frozenset[str] | None, counted: int, ref: Ref
-    ) -> None:
-        because = Because("count_closed")
-        self.book(
-            at_ns, tally.location, tally.gtin, tally.lot, counted, because, apart, ref=ref, src=()
-        )
 
     def book(
         self,

@@ -12,24 +12,31 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.book import Balance, Book, BrokenInvariant
+from gateway.core.bays import Settled
+from gateway.core.book import Book, BrokenInvariant
 from gateway.core.fuse import Fusion
 from gateway.core.hardware import Hardware
 from gateway.core.lanes import Lanes
-from gateway.core.postings import History, Posted, Poster
+from gateway.core.outcome import EMPTY, Outcome, Position, Saved
+from gateway.core.postings import History, Poster
 from gateway.core.readers import ReaderView
 from gateway.core.scans import QUANTITY_MAX
 from gateway.core.sensors import Sensors, weighed
 from gateway.core.serials import Serials
+from gateway.core.stocktakes import StocktakeView
+from gateway.core.sweeps import Sweeps
 from gateway.core.vitals import Trouble
 from gateway.core.weigh import Plate
+from gateway.domain.alert import Alert
 from gateway.domain.observation import (
     DeviceSeen,
-    Note,
+    LevelClaim,
     Observation,
     Ordered,
+    WeightStep,
 )
 from gateway.domain.reading import (
+    GATEWAY_STARTED,
     Command,
     DeviceState,
     Mode,
@@ -41,7 +48,6 @@ from gateway.domain.reading import (
     Tag,
     Tare,
     Weight,
-    Word,
     Zero,
 )
 from gateway.domain.settings import Settings
@@ -49,46 +55,6 @@ from gateway.domain.store import Store
 
 REF_MAX: Final = 64
 """Characters of a business document's number."""
-
-
-class Position(Word, frozen=True):
-    """Where the engine stands in its own record."""
-
-    next_seq: int = 1
-    next_observation: int = 1
-    at_ns: int = 0
-
-
-class Saved(Word, frozen=True):
-    """Everything an engine is built from again: one consistent state of the journal."""
-
-    position: Position = Position()
-    balances: tuple[Balance, ...] = ()
-    parts: Mapping[str, bytes] = msgspec.field(default_factory=dict)
-
-
-EMPTY: Final = Saved()
-
-
-FLEETING: Final = "echo:"
-"""Parts that may reach the disk seconds later: an echo comes within less than a restart takes."""
-
-
-class Outcome(Word, frozen=True):
-    """What a batch of inputs came to: to be committed in one transaction, or not at all."""
-
-    position: Position
-    observations: tuple[tuple[int, Observation], ...]
-    posted: tuple[Posted, ...]
-    notes: tuple[Note, ...]
-    balances: tuple[Balance, ...]
-    parts: tuple[tuple[str, bytes | None], ...]
-    """State to keep, by key; None = gone."""
-
-    @property
-    def urgent(self) -> bool:
-        """Whether anything happened that must not be lost."""
-        return bool(self.observations or self.posted or self.notes)
 
 
 class Engine:
@@ -101,17 +67,13 @@ class Engine:
         self._poster = Poster(store, Book(saved.balances), inst, saved.position.next_seq, history)
         self._fusion = Fusion(store, settings.fusion, self._poster, weighed(settings), saved.parts)
         self._serials = Serials()
-        self._serials.restore(
-            {
-                key.removeprefix("serial:"): body
-                for key, body in saved.parts.items()
-                if key.startswith("serial:")
-            }
-        )
-        sensors = Sensors(settings, store, self._serials, saved.parts)
+        self._serials.restore(saved.parts)
+        sensors = Sensors(settings, store, self._serials, saved.parts, saved.position.at_ns)
         self._sensors = sensors
         self._scanners, self._plates = sensors.scanners, sensors.plates
+        self._plates.levels.know(self._fusion.alone, self._fusion.view)
         self._readers = sensors.readers
+        self._sweeps = Sweeps(store, sensors.readers)
         self._hardware = Hardware(saved.parts)
         self._lanes = Lanes(
             self._fusion.tills, self._poster, sensors.labels, sensors.tills, sensors.lane_of
@@ -125,6 +87,7 @@ class Engine:
         for name in self._scanners:
             self._scanner_changed(name)
         self._changed.clear()
+        self._fusion.watches.begin(self._now_ns)
         self._due_ns: int | None = self._earliest()
 
     # --- time -----------------------------------------------------------------------------------
@@ -135,6 +98,9 @@ class Engine:
 
     def _earliest(self) -> int | None:
         due = self._fusion.deadline()
+        step = self._plates.bays.due_ns
+        if step is not None and (due is None or step < due):
+            due = step
         for at_ns in self._scanner_due.values():
             if due is None or at_ns < due:
                 due = at_ns
@@ -171,6 +137,9 @@ class Engine:
         self._now_ns = max(self._now_ns, due)
         if self._fusion.deadline() == due:  # the later stage first
             self._fusion.advance(self._now_ns)
+        elif self._plates.bays.due_ns == due:
+            for settled in self._plates.bays.advance(self._now_ns):
+                self._settled(settled)
         elif due not in self._scanner_due.values():
             for reader in self._readers.values():
                 reader.advance(self._now_ns)
@@ -206,10 +175,23 @@ class Engine:
         self._settle(at_ns)
 
     def _weight(self, at_ns: int, device: str, body: Weight) -> None:
-        step = self._plates.weight(at_ns, device, body)
-        if step is not None:
-            self._observe([msgspec.structs.replace(step, ref=self._ref(at_ns))])
+        for settled in self._plates.weight(at_ns, device, body):
+            self._settled(settled)
             self._settle(at_ns)
+        due = self._plates.bays.due_ns
+        if due is not None and (self._due_ns is None or due < self._due_ns):
+            self._due_ns = due
+
+    def _settled(self, settled: Settled | LevelClaim) -> None:
+        """One step or count, or several steps of one bay, each with an identity of its own."""
+        if isinstance(settled, WeightStep | LevelClaim):
+            self._observe([msgspec.structs.replace(settled, ref=self._ref(settled.at_ns))])
+            return
+        steps = tuple(
+            msgspec.structs.replace(step, ref=f"{self._ref(step.at_ns)}.{n}")
+            for n, step in enumerate(settled.steps)
+        )
+        self._observe([msgspec.structs.replace(settled, steps=steps)])
 
     def _tag(self, at_ns: int, device: str, body: Tag) -> None:
         reader = self._readers.get(device)
@@ -246,14 +228,14 @@ class Engine:
             swap = self._hardware.identified(at_ns, device, body.identity)
             if swap is not None:
                 self._observe([swap])
+                self._plates.swapped(device)
                 text = f"{device} is another piece of hardware: {swap.after}, was {swap.before}"
                 self._poster.note(at_ns, "device_swapped", text, device)
-        up = body.state == "up"
         reader = self._readers.get(device)
         if reader is not None:
             reader.state(at_ns, body)
         up = body.state == "up"
-        places = self._plates.seen(device, up)
+        places = self._plates.seen(device, up, restarted=body.reason == GATEWAY_STARTED)
         self._observe([DeviceSeen(at_ns, device, place, up) for place in places])
 
     def _command(self, at_ns: int, device: str, command: Command) -> None:
@@ -262,10 +244,11 @@ class Engine:
             self._tell_scanner(at_ns, order)
             return
         if isinstance(order, Tare | Zero):
-            why = self._plates.tare(at_ns, order.device)
+            why = self._plates.tare(at_ns, order.device, empty=isinstance(order, Zero))
             if why is not None:
                 self._refuse(at_ns, order.device, why)
                 return
+        self._observe(self._sweeps.before(at_ns, device, order, self._fusion.stocktakes))
         self._observe([Ordered(at_ns, device, self._ref(at_ns), order)])
 
     def _tell_scanner(self, at_ns: int, order: SetMode | Quantity) -> None:
@@ -299,11 +282,11 @@ class Engine:
     def take(self) -> Outcome:
         """Everything since the last call. The caller commits it before it tells anyone."""
         posted, notes = self._poster.take()
-        notes += self._plates.notes
-        self._plates.notes = []
-        keys = [*self._changed, *self._plates.changed, *self._fusion.changed]
+        notes += self._plates.notes + self._plates.levels.notes
+        self._plates.notes, self._plates.levels.notes = [], []
+        keys = [*self._changed, *self._plates.keys(), *self._fusion.changed]
         keys += [*self._hardware.changed, *(f"serial:{key}" for key in self._serials.changed)]
-        for part in (self._plates, self._fusion, self._hardware, self._serials):
+        for part in (self._fusion, self._hardware, self._serials):
             part.changed.clear()
         self._changed.clear()
         observations, self._observations = self._observations, []
@@ -314,6 +297,7 @@ class Engine:
             notes=tuple(notes),
             balances=tuple(self._poster.book.take_changed()),
             parts=tuple((key, self._part(key)) for key in keys),
+            alerts=self._fusion.watches.alerts.take(),
         )
 
     def _part(self, key: str) -> bytes | None:
@@ -325,6 +309,10 @@ class Engine:
         part: msgspec.Struct | None
         if kind == "plate":
             part = self._plates.state(name)
+        elif kind == "zero":
+            part = self._plates.levels.state(name)
+        elif kind == "settled":
+            part = self._plates.bays.state(name)
         elif kind == "identity":
             return self._hardware.part(name)
         elif kind == "serial":
@@ -341,9 +329,9 @@ class Engine:
         names = self._plates.settled(unseen=unseen)
         return tuple((f"plate:{name}", self._part(f"plate:{name}")) for name in names)
 
-    def plates(self, device: str) -> list[tuple[str, Plate, Trouble]]:
-        """Location, detector and trouble of each plate of a scale, for the status view."""
-        return self._plates.view(device)
+    def plates(self, device: str) -> list[tuple[str, Plate, Trouble, int | None]]:
+        """Location, detector, trouble and most units counted of each plate, for the status."""
+        return self._plates.view(self._now_ns, device)
 
     def reader(self, device: str) -> ReaderView | None:
         """What an RFID reader has before it, for the status view; None when it is none."""
@@ -359,6 +347,14 @@ class Engine:
         """What a scanner's next scan would mean; None when it is no scanner."""
         scanner = self._scanners.get(device)
         return None if scanner is None else scanner.state.mode
+
+    def alerts(self) -> tuple[Alert, ...]:
+        """Open alerts, the oldest first."""
+        return self._fusion.watches.alerts.listed()
+
+    def stocktakes(self) -> tuple[StocktakeView, ...]:
+        """The running stocktakes and how far they are, for the status view."""
+        return self._sweeps.views(self._now_ns, self._fusion.stocktakes)
 
     def unsettled(self) -> int:
         """Open sales, pending steps and running counts: what still waits for evidence."""

@@ -13,29 +13,63 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gateway.core.baskets import PROVEN_CONF, Baskets, Trail
+from gateway.core.baskets import PROVEN_CONF, Baskets
+from gateway.core.belief import Belief, View
 from gateway.core.book import BrokenInvariant
+from gateway.core.corrections import Corrections
 from gateway.core.counts import Count, Counts
-from gateway.core.orders import Orders, Removal
+from gateway.core.doubts import Doubt
+from gateway.core.levels import Alone
+from gateway.core.masses import Learned
+from gateway.core.orders import Orders, Removal, document_of
+from gateway.core.patience import Patience, Waits
+from gateway.core.places import Place
 from gateway.core.postings import Poster
-from gateway.core.shelves import Place, Shelves
+from gateway.core.shaking import Shaken
+from gateway.core.shelves import Shelves
+from gateway.core.staff import Staff
+from gateway.core.stocktakes import Running, Tallied
 from gateway.core.tills import Receipt, Taps, Tills
+from gateway.core.trails import Trail
+from gateway.core.watches import Watch, Watches
+from gateway.core.whereabouts import Whereabouts
+from gateway.domain.alert import Alert
 from gateway.domain.observation import (
+    BayStep,
     Because,
     DeviceSeen,
+    LevelClaim,
     ModeChanged,
     Observation,
     Ordered,
     ScanMove,
+    Swept,
     TillLine,
     WeightStep,
+    bare,
 )
 from gateway.domain.settings import FusionSettings
-from gateway.domain.stock import BASKET, SOLD, SUPPLIER, TRANSFER, WASTE, Ref, Source
+from gateway.domain.stock import SOLD, SUPPLIER, TRANSFER, Ref, Source
 from gateway.domain.store import Store
 from gateway.domain.units import PIECE_MILLI
 
-Part = Trail | Place | Count | Receipt | Taps
+WAITS = "waits:shop"
+Part = (
+    Waits
+    | Trail
+    | Place
+    | Learned
+    | Shaken
+    | Count
+    | Receipt
+    | Taps
+    | Belief
+    | Alert
+    | Watch
+    | Doubt
+    | Running
+    | Tallied
+)
 
 
 class Fusion:
@@ -55,24 +89,37 @@ class Fusion:
         self._heap: list[tuple[int, str]] = []
         self._now_ns = 0
         self.changed: dict[str, None] = {}
+        self._where = Whereabouts(store, poster.book, self._live)
+        kept = saved.get(WAITS)
+        waits = msgspec.json.decode(kept, type=Waits) if kept else None
+        self._patience = Patience(settings.basket_timeout_s, waits, lambda: self._keep(WAITS))
         self._baskets = Baskets(
             settings,
             poster,
-            self._places_of_pick,
+            self._where.of_pick,
             self._prove_pending,
             lambda gtin: self._touch(f"trail:{gtin}"),
+            self._patience,
         )
-        self._shelves = Shelves(
-            store, settings, poster, self._baskets, lambda loc: self._touch(f"place:{loc}")
+        self._shelves = Shelves(store, settings, poster, self._baskets, self._touch)
+        self._corrections = Corrections(
+            store, poster, self._shelves, weighed, lambda key: self._touch(f"belief:{key}")
+        )
+        self._staff = Staff(
+            poster, self._shelves, self._where, weighed, self._learn, self._corrections.drawn
         )
         self._counts = Counts(
             settings.mode_idle_s,
             poster,
             self._counted_surplus,
-            lambda device: self._touch(f"count:{device}"),
+            self._baskets.last_pick_ns,
+            self._touch,
         )
-        self._orders = Orders(poster, self._baskets, self._counts, self._remove)
+        self.stocktakes = self._counts.stocktakes
+        self._orders = Orders(poster, self._baskets, self._counts, self._staff.remove)
         self.tills = Tills(self._keep)
+        self.watches = Watches(store, poster, weighed, self._live, self._keep, self._schedule)
+        self._corrections.disagrees = self.watches.disagrees
         self._restore(saved)
 
     # --- time -----------------------------------------------------------------------------------
@@ -100,8 +147,15 @@ class Fusion:
                 self._baskets.fire(self._now_ns, name)
             elif kind == "place":
                 self._shelves.fire(self._now_ns, name)
+            elif kind == "shaken":
+                self._shelves.shaking.fire(self._now_ns, name)
+            elif kind == "belief":
+                self._corrections.fire(self._now_ns, name)
+            elif kind == "watch":
+                self.watches.due(name)
             else:
                 self._counts.close(self._now_ns, name)
+            self.watches.settle(self._now_ns)
             if self._due.get(key) == due:
                 raise BrokenInvariant(f"deadline of {key} at {due} fired and did not move")
 
@@ -110,11 +164,22 @@ class Fusion:
         if kind == "trail":
             return self._baskets.deadline(name)
         if kind == "place":
-            return self._shelves.deadline(name)
+            return self._shelves.waiting.deadline(name)
+        if kind == "shaken":
+            return self._shelves.shaking.deadline(name)
+        if kind == "belief":
+            return self._corrections.deadline(name)
+        if kind == "watch":
+            return self.watches.deadline(name)
+        if kind == "mass":
+            return None
         return self._counts.deadline(name)
 
     def _touch(self, key: str) -> None:
         self.changed[key] = None
+        self._schedule(key)
+
+    def _schedule(self, key: str) -> None:
         due = self._deadline_of(key)
         if due is None:
             self._due.pop(key, None)
@@ -131,11 +196,20 @@ class Fusion:
         """The state behind a key of `changed`; None when it is gone."""
         kind, _, name = key.partition(":")
         parts: Mapping[str, Part] = {
+            "waits": {"shop": self._patience.waits},
             "trail": self._baskets.trails,
             "place": self._shelves.places,
+            "mass": self._shelves.masses.learned,
+            "shaken": self._shelves.shaking.bays,
             "count": self._counts.counts,
+            "stocktake": self.stocktakes.running,
+            "tally": self.stocktakes.tallied,
             "receipt": self.tills.receipts,
             "taps": self.tills.lanes,
+            "belief": self._corrections.beliefs,
+            "alert": self.watches.alerts.open,
+            "watch": self.watches.watches,
+            "doubt": self.watches.doubts.of,
         }[kind]  # type: ignore[assignment]
         return parts.get(name)
 
@@ -154,12 +228,21 @@ class Fusion:
                 self._baskets.trails[name] = msgspec.json.decode(body, type=Trail)
             elif kind == "place":
                 self._shelves.places[name] = msgspec.json.decode(body, type=Place)
+            elif kind == "mass":
+                self._shelves.masses.restore(name, body)
+            elif kind == "shaken":
+                self._shelves.shaking.bays[name] = msgspec.json.decode(body, type=Shaken)
+            elif kind == "belief":
+                self._corrections.restore(name, body)
             elif kind == "count":
                 self._counts.counts[name] = msgspec.json.decode(body, type=Count)
+            elif kind in ("stocktake", "tally"):
+                self.stocktakes.restore(key, body)
             else:
                 continue
             self._touch(key)
         self.tills.restore(saved)
+        self.watches.restore(saved)
         self.changed.clear()
 
     # --- observations ---------------------------------------------------------------------------
@@ -174,8 +257,14 @@ class Fusion:
             self._poster.because_of(number, (Source(observation.device, observation.ref),))
             self._till_line(observation)
         elif isinstance(observation, WeightStep):
-            self._poster.because_of(number, (Source(observation.device, observation.ref),))
-            self._shelves.step(observation, number)
+            self._stepped(observation.at_ns, (bare(observation),), number)
+        elif isinstance(observation, BayStep):
+            self._stepped(observation.at_ns, tuple(map(bare, observation.steps)), number)
+        elif isinstance(observation, LevelClaim):
+            self._corrections.claimed(number, observation)
+            self.stocktakes.claimed(observation)
+        elif isinstance(observation, Swept):
+            self.stocktakes.swept(observation)
         elif isinstance(observation, Ordered):
             self._poster.because_of(number, (Source(observation.device, observation.ref),))
             self._orders.obey(observation)
@@ -185,6 +274,21 @@ class Fusion:
                 self._counts.close(observation.at_ns, observation.device)
         elif isinstance(observation, DeviceSeen):
             self._shelves.seen(observation.location, observation.up)
+            self._corrections.seen(observation.at_ns, observation.location, observation.up)
+        self.watches.settle(self._now_ns)
+
+    def _stepped(self, at_ns: int, steps: tuple[WeightStep, ...], number: int) -> None:
+        self._corrections.booked_at.clear()
+        self._shelves.steps(at_ns, steps, number)
+        self._corrections.stepped(at_ns, steps)
+
+    def alone(self, at_ns: int, location: str) -> Alone | None:
+        """The one product that lies on a plate, as far as anybody knows."""
+        return self._corrections.alone(at_ns, location)
+
+    def view(self, location: str, gtin: str) -> View | None:
+        """What is believed of a product at a place; None where no sensor ever looked."""
+        return self._corrections.view(location, gtin)
 
     def _scan(self, s: ScanMove) -> None:
         if s.mode == "lookup":
@@ -205,18 +309,18 @@ class Fusion:
         elif s.mode == "stocktake":
             self._counts.scan(s, place, known)
         elif s.mode == "restock":
-            self._restock(s, place)
+            self._staff.restock(s, place)
         elif s.mode in ("writeoff", "transfer_out"):
             self._learn(s)
             reason = "other" if s.mode == "writeoff" else None
-            removal = Removal(s.mode, place, s.gtin, s.qty_milli, s.lot, reason, _document(s))
-            self._remove(s.at_ns, removal, Because("scan"))
+            removal = Removal(s.mode, place, s.gtin, s.qty_milli, s.lot, reason, document_of(s))
+            self._staff.remove(s.at_ns, removal, Because("scan"))
         else:
             self._learn(s)
             origin = {"return": SOLD, "receive": SUPPLIER, "transfer_in": TRANSFER}[s.mode]
             parts = [(s.lot or "", s.qty_milli)]
             self._poster.move(
-                s.mode, s.at_ns, origin, place, s.gtin, parts, Because("scan"), ref=_document(s)
+                s.mode, s.at_ns, origin, place, s.gtin, parts, Because("scan"), ref=document_of(s)
             )
 
     def _till_line(self, line: TillLine) -> None:
@@ -271,74 +375,7 @@ class Fusion:
         """The scanner's own place, else receiving or backroom, else the home (CONTRACT 6)."""
         if s.location is not None and self._poster.is_physical(s.location):
             return s.location
-        stores = self._store.first_of("receiving", "backroom")
-        home = next(iter(self._store.homes(s.gtin)), None)
-        if s.mode in ("writeoff", "transfer_out", "stocktake"):
-            return home or stores
-        return stores or home
-
-    def _restock(self, s: ScanMove, told: str) -> None:
-        homes = self._store.homes(s.gtin)
-        if not homes:
-            text = f"{s.gtin} has no place in the planogram: nothing moved"
-            self._poster.note(s.at_ns, "no_home", text, s.device)
-            return
-        home = next((h for h in homes if self._has_room(h, s.gtin)), homes[0])
-        source = self._source_of(told, home, s)
-        if source is None:
-            text = f"{s.gtin} is at home in {home}, and nothing lies behind it: nothing moved"
-            self._poster.note(s.at_ns, "no_location", text, s.device)
-            return
-        qty = s.qty_milli
-        if home in self._weighed:
-            qty -= self._shelves.restock_scanned(s.at_ns, home, s.gtin, qty)
-        if not qty:
-            return
-        self._learn(s)
-        parts = self._poster.supply(s.at_ns, source, s.gtin, qty, s.lot)
-        self._poster.move(
-            "restock", s.at_ns, source, home, s.gtin, parts, Because("scan"), ref=_document(s)
-        )
-
-    def _source_of(self, told: str, home: str, s: ScanMove) -> str | None:
-        """Where restocked goods come from: the place told, else a store that has enough."""
-        stores = [x.id for x in self._store.locations if x.kind in ("receiving", "backroom")]
-        places = [place for place in (told, *stores) if place != home]
-        enough = (p for p in places if self._poster.book.balance(p, s.gtin) >= s.qty_milli)
-        return next(enough, places[0] if places else None)
-
-    def _has_room(self, location: str, gtin: str) -> bool:
-        capacity = next(
-            (
-                f.capacity_milli
-                for f in self._store.planogram
-                if f.location == location and f.gtin == gtin
-            ),
-            None,
-        )
-        return capacity is None or self._poster.book.balance(location, gtin) < capacity
-
-    def _remove(self, at_ns: int, r: Removal, because: Because) -> None:
-        """A write-off or transfer; where a plate saw the goods leave, that was no pick."""
-        if r.loc in self._weighed:
-            back = self._shelves.removal_scanned(at_ns, r.loc, r.gtin, r.qty_milli)
-            if back:
-                self._poster.move(
-                    "putback",
-                    at_ns,
-                    BASKET,
-                    r.loc,
-                    r.gtin,
-                    back,
-                    Because("scan_proves_removal"),
-                    conf=PROVEN_CONF,
-                    reason="staff_removal",
-                )
-        parts = self._poster.supply(at_ns, r.loc, r.gtin, r.qty_milli, r.lot)
-        target = WASTE if r.kind == "writeoff" else TRANSFER
-        self._poster.move(
-            r.kind, at_ns, r.loc, target, r.gtin, parts, because, ref=r.ref, reason=r.reason
-        )
+        return self._where.of_scan(s)
 
     def _counted_surplus(
         self, at_ns: int, location: str, gtin: str, qty_milli: int, because: Because
@@ -346,47 +383,14 @@ class Fusion:
         """More lies on a shelf than the book says: first it was put back, or found (5.4)."""
         if not any(x.id == location and x.kind == "shelf" for x in self._store.locations):
             return 0
-        return self._shelves.put_back(
+        return self._shelves.flows.put_back(
             at_ns, location, gtin, qty_milli, because, conf=PROVEN_CONF, reason="level_correction"
         )
 
-    def _prove_pending(self, at_ns: int, gtin: str, until_ns: int, sale_seq: int) -> bool:
-        return self._shelves.prove(at_ns, gtin, until_ns, sale_seq)
+    def _live(self, location: str) -> bool:
+        return self._shelves.live(location)
 
-    def _places_of_pick(self, gtin: str, qty_milli: int) -> list[tuple[str, int]]:
-        """Where a pick that nobody saw most probably was, and how much: ALGORITHMS 5.3 rule 1 d.
-
-        Each place in turn gives what it holds, the rest comes openly from the likeliest (negative
-        guard). Empty in a shop without a place that holds goods.
-        """
-        held = self._poster.book.balance
-        homes = self._store.homes(gtin)
-        # A shelf with a living plate would have seen it.
-        order = sorted(homes, key=self._shelves.live)
-        order += [
-            x.id
-            for kind in ("shelf", "backroom", "receiving")
-            for x in self._store.locations
-            if x.kind == kind and x.id not in homes
-        ]
-        shares: dict[str, int] = {}
-        for loc in order:
-            part = min(qty_milli, max(0, held(loc, gtin)))
-            if part:
-                shares[loc] = part
-                qty_milli -= part
-        if qty_milli and order:
-            shares[order[0]] = shares.get(order[0], 0) + qty_milli
-        return list(shares.items())
-
-
-def _document(s: ScanMove) -> Ref | None:
-    if s.doc is None:
-        return None
-    kinds = {
-        "receive": "desadv",
-        "return": "rma",
-        "transfer_in": "transfer",
-        "transfer_out": "transfer",
-    }
-    return Ref(kinds.get(s.mode, "ticket"), s.doc)  # type: ignore[arg-type]
+    def _prove_pending(
+        self, at_ns: int, gtin: str, qty_milli: int, until_ns: int, sale_seq: int
+    ) -> bool:
+        return self._shelves.prove(at_ns, gtin, qty_milli, until_ns, sale_seq)

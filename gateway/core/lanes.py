@@ -1,7 +1,8 @@
-"""A lane whose sales are told by the till's software: its lines become observations, once each.
+"""The tills: lines of their software become observations, once each; none sells expired goods.
 
-Here: which lines are heard, and that the lane's scanner posts no sale (ALGORITHMS 1.5). Not here:
-what a line does in the book (`fuse`, `tills`), where the tills are (`sensors`).
+Here: which lines are heard, that the scanner of such a lane posts no sale (ALGORITHMS 1.5), and
+which scans a till refuses (5.7). Not here: what a line does in the book
+(`fuse`, `tills`), where the tills are (`sensors`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.core.expiry import Expiry
 from gateway.core.labels import Labels
 from gateway.core.postings import Poster
 from gateway.core.tills import Tills
 from gateway.domain.ids import gtin14
-from gateway.domain.observation import Dropped, Observation, ScanMove, TillLine
+from gateway.domain.observation import Dropped, DropReason, Observation, ScanMove, TillLine
 from gateway.domain.reading import PosLine
 
 _REFUSED: Final = {
@@ -35,6 +37,7 @@ class Lanes:
     ) -> None:
         """`lane_of`: location by till; `scanners`: location by scanner at such a till."""
         self._tills, self._poster, self._labels = tills, poster, labels
+        self._expiry = Expiry(poster.store, poster.book)
         self._lane_of, self._scanners = lane_of, scanners
         self.repeats_total = 0
         """Lines that were said again."""
@@ -42,13 +45,24 @@ class Lanes:
     def scanned(self, device: str, data: str, seen: list[Observation]) -> list[Observation]:
         """What a scanner saw; at a lane with a till, a sale is evidence for the till's line."""
         lane = self._scanners.get(device)
-        return seen if lane is None else [self._tap(lane, data, one) for one in seen]
+        return [
+            self._heard(lane, data, self._expiry.named(one)) if isinstance(one, ScanMove) else one
+            for one in seen
+        ]
 
-    def _tap(self, lane: str, data: str, seen: Observation) -> Observation:
-        if not isinstance(seen, ScanMove) or seen.mode != "sale":
+    def _heard(self, lane: str | None, data: str, seen: ScanMove) -> Observation:
+        """A sale of expired goods has no effect and a reason; where a line follows, that sells."""
+        if seen.mode != "sale":
             return seen
-        self._tills.tap(seen, lane)
-        return Dropped(seen.at_ns, seen.device, seen.ref, data, seen.mode, "not_owner")
+        why = self._expiry.refuses(seen)
+        if why is not None:
+            self._poster.note(seen.at_ns, "expired", why, seen.device)
+        elif lane is None:
+            return seen
+        if lane is not None:
+            self._tills.tap(seen, lane)
+        reason: DropReason = "not_owner" if why is None else "expired"
+        return Dropped(seen.at_ns, seen.device, seen.ref, data, seen.mode, reason)
 
     def line(self, at_ns: int, device: str, body: PosLine, number: int) -> TillLine | None:
         """A till's line as observation `number`; None when it books nothing. Never raises."""

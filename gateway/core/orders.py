@@ -17,7 +17,7 @@ from gateway.core.counts import Counts
 from gateway.core.postings import Poster
 from gateway.core.scans import QTY_MAX_MILLI
 from gateway.domain.ids import CSET82, REASON, gtin14
-from gateway.domain.observation import Because, Ordered
+from gateway.domain.observation import Because, Ordered, ScanMove
 from gateway.domain.reading import (
     Adjust,
     Hold,
@@ -25,6 +25,9 @@ from gateway.domain.reading import (
     OpenEpoch,
     Order,
     Stocktake,
+    StocktakeCancel,
+    StocktakeFinish,
+    StocktakeStart,
     Void,
     Word,
     Writeoff,
@@ -68,6 +71,12 @@ class Orders:
             self._void(at_ns, order)
         elif isinstance(order, Hold | HoldRelease):
             self._poster.note(at_ns, "refused", "holds are not in this version", ordered.device)
+        elif isinstance(order, StocktakeStart):
+            self._counts.stocktakes.start(at_ns, ordered.device, order)
+        elif isinstance(order, StocktakeFinish):
+            self._counts.stocktakes.finish(at_ns, ordered.device, order)
+        elif isinstance(order, StocktakeCancel):
+            self._counts.stocktakes.cancel(at_ns, ordered.device, order)
         elif isinstance(order, OpenEpoch):
             self._poster.open_epoch(at_ns, Opened(order.baseline, order.sha256, order.why))
 
@@ -158,3 +167,16 @@ class Orders:
 
 def _name(order: Order) -> str:
     return type(order).__name__.lower()
+
+
+def document_of(s: ScanMove) -> Ref | None:
+    """The business document that a scan was made under."""
+    if s.doc is None:
+        return None
+    kinds = {
+        "receive": "desadv",
+        "return": "rma",
+        "transfer_in": "transfer",
+        "transfer_out": "transfer",
+    }
+    return Ref(kinds.get(s.mode, "ticket"), s.doc)  # type: ignore[arg-type]

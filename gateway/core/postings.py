@@ -6,7 +6,7 @@ Here: seq and id of stock events, the negative guard and the relabelling of lots
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from gateway.core.book import Book, Posting
@@ -39,6 +39,9 @@ class History(Protocol):
         """Whether a `void` of this event was booked."""
 
 
+Cause = tuple[int | None, tuple[Source, ...]]
+
+
 class Poster:
     """Numbers and posts the events of the stock stream."""
 
@@ -58,10 +61,22 @@ class Poster:
         self._source: tuple[Source, ...] = ()
         self.posted: list[Posted] = []
         self.notes: list[Note] = []
+        self.listeners: list[Callable[[Posted], None]] = []
+        """Called with each event as it is posted; they post none themselves."""
 
-    def because_of(self, observation: int | None, source: tuple[Source, ...]) -> None:
-        """What the next events rest on."""
+    def because_of(self, observation: int | None, source: tuple[Source, ...]) -> Cause:
+        """What the next events rest on; what it was before is returned."""
+        before = self._cause, self._source
         self._cause, self._source = observation, source
+        return before
+
+    def once(self) -> None:
+        """The reading behind the last event is the source of no further one."""
+        self._source = ()
+
+    def sources_end(self) -> None:
+        """The next events are many of one cause: no reading is the source of any of them."""
+        self._source = ()
 
     def is_physical(self, loc: str) -> bool:
         """Whether goods can lie there; virtual accounts and tills are not."""
@@ -100,10 +115,13 @@ class Poster:
         event = StockEvent(
             seq=seq, id=event_id(self._inst, "stock", seq, at_ns), kind=kind, at_ns=at_ns, **members
         )
-        self.posted.append(Posted(event, because, self._cause))
+        posted = Posted(event, because, self._cause)
+        self.posted.append(posted)
         self._recent[seq] = event
         if kind == "void" and event.corr is not None:
             self._recent_voids[event.corr] = None
+        for listener in self.listeners:
+            listener(posted)
         return event
 
     def lookup(self, which: int | str) -> StockEvent | None:

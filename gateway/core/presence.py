@@ -188,6 +188,10 @@ class Zones:
         for tag in self._tags.values():
             yield tag.key, tag.antenna, tag.exiting
 
+    def rssi_cdbm(self, key: str) -> int | None:
+        """How strongly a tag that is here is heard where it lives; None: not told."""
+        return self._tags[key].rssi_cdbm
+
     def _zone(self, antenna: int) -> _Zone | None:
         zone = self._zones.get(antenna)
         if zone is None and len(self._zones) < ZONES_MAX:

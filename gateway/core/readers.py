@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
+from collections.abc import Iterator
 from typing import Final
 
 from gateway.core.presence import ZoneRules, Zones
@@ -116,6 +117,16 @@ class ReaderView(Word, frozen=True):
     """Reads, tags and antennas beyond the bounds, not used for presence."""
 
 
+class Sighting(Word, frozen=True):
+    """A tag of a product as one reader has it."""
+
+    epc: str
+    gtin: str
+    location: str
+    leaving: bool
+    rssi_cdbm: int | None
+
+
 class ClockOffset:
     """Our clock less a reader's: the least delay of a sliding minute, for delays only add.
 
@@ -174,6 +185,7 @@ class Reader:
         self._zones = Zones(rules.zone)
         self._clock = ClockOffset()
         self._up = False
+        self._up_ns = 0
         self._antennas: dict[int, _Antenna] = {
             place.antenna: _Antenna() for place in rules.antennas[:ANTENNAS_MAX]
         }
@@ -194,6 +206,8 @@ class Reader:
             self._over += 1
             return
         antenna.reads += tag.count
+        if not self._up:
+            self._up_ns = at_ns
         self._up = antenna.up = True
         seen_us = tag.last_us
         if seen_us is not None:
@@ -220,6 +234,7 @@ class Reader:
             if not self._up:
                 for antenna in self._antennas.values():
                     antenna.up = True
+                self._up_ns = at_ns
             self._up = True
             return
         number = int(news[1])
@@ -239,6 +254,27 @@ class Reader:
     def deadline(self) -> int | None:
         """When something happens by itself."""
         return self._zones.deadline()
+
+    def covers(self, location: str) -> bool:
+        """Whether one of its antennas looks at a place."""
+        return any(self._rules.zone(n).location == location for n in self._antennas)
+
+    def hears_since_ns(self, location: str) -> int | None:
+        """Since when it has been listening there without a break; None: it is not."""
+        listens = any(
+            antenna.up and self._rules.zone(n).location == location
+            for n, antenna in self._antennas.items()
+        )
+        return self._up_ns if self._up and listens else None
+
+    def sightings(self) -> Iterator[Sighting]:
+        """The tags of products that are here."""
+        places = {number: self._rules.zone(number).location for number in self._antennas}
+        for key, antenna, leaving in self._zones.tags():
+            found = cached_epc(key)
+            if isinstance(found, Sgtin):
+                strength = self._zones.rssi_cdbm(key)
+                yield Sighting(key, found.gtin, places[antenna], leaving, strength)
 
     def view(self) -> ReaderView:
         """Everything people want to know of this reader."""

@@ -34,9 +34,13 @@ class Serials:
         self._seen: dict[str, Seen] = {}
         self.changed: dict[str, None] = {}
 
-    def restore(self, seen: Mapping[str, bytes]) -> None:
-        """What was kept, in any order."""
-        known = {key: msgspec.json.decode(body, type=Seen) for key, body in seen.items()}
+    def restore(self, saved: Mapping[str, bytes]) -> None:
+        """What was kept among all parts, in any order."""
+        known = {
+            key.removeprefix("serial:"): msgspec.json.decode(body, type=Seen)
+            for key, body in saved.items()
+            if key.startswith("serial:")
+        }
         for key in sorted(known, key=lambda k: (known[k].at_ns, k)):
             self._seen[key] = known[key]
 
