@@ -21,19 +21,14 @@ from typing import Final, Literal
 import msgspec
 
 from gateway import __version__
+from gateway.alarms import Alarms
 from gateway.clock import SystemClock, hardware_id
 from gateway.config import Loaded
 from gateway.control import Control
-from gateway.core.engine import Engine, Outcome
-from gateway.domain.messages import (
-    Alarm,
-    ClockStep,
-    DeviceChanged,
-    Started,
-    Stopped,
-    Stream,
-)
-from gateway.domain.reading import Command, DeviceState, Order, Reading, Stocktake
+from gateway.core.engine import Engine
+from gateway.core.outcome import Outcome
+from gateway.domain.messages import Alarm, ClockStep, DeviceChanged, Started, Stopped, Stream
+from gateway.domain.reading import GATEWAY_STARTED, Command, DeviceState, Order, Reading, Stocktake
 from gateway.domain.stock import VIRTUAL
 from gateway.endpoint import Tls, address_of
 from gateway.health import (
@@ -42,6 +37,7 @@ from gateway.health import (
     DeviceStatus,
     JournalStatus,
     PlateStatus,
+    counted,
 )
 from gateway.intake import Intake
 from gateway.journal.journal import BACKLOG_MAX, Journal, OpsNote
@@ -99,6 +95,7 @@ class Daemon:
             Supervisor(device, self.intake.put, self.clock.now_ns, tap)
             for device in settings.device
         )
+        self._alarms = Alarms(loaded.store)
         self._drivers = {device.id: device.driver for device in settings.device}
         self.uplink = self._make_uplink(on_puback, on_ack) if settings.ledger_link.url else None
         self.journal.listen(self._durable)
@@ -172,15 +169,10 @@ class Daemon:
         self._arm()
 
     def _commit(self, outcome: Outcome, ops: list[OpsNote]) -> None:
-        for note in outcome.notes:
-            log.warning("%s", note.text)
         if not (outcome.urgent or ops):
             self.journal.keep(outcome.parts)
             return
-        ops += [
-            OpsNote(note.at_ns, "note", Alarm(note.code, "warn", note.device, note.text))
-            for note in outcome.notes
-        ]
+        ops += self._alarms.of(outcome)
         self.journal.append(outcome, ops, self.clock.stamp, at_once=True)
 
     def _arm(self) -> None:
@@ -263,6 +255,8 @@ class Daemon:
             tasks=len(asyncio.all_tasks(self._loop)),
             repeated_lines_total=self.engine.repeated_lines_total,
             unsettled=self.engine.unsettled(),
+            alerts=counted(self.engine.alerts()),
+            stocktakes=self.engine.stocktakes(),
             link=None if self.uplink is None else self.uplink.status(),
             devices=tuple(self._device_status(s) for s in self.supervisors),
         )
@@ -270,8 +264,8 @@ class Daemon:
     def _device_status(self, supervisor: Supervisor) -> DeviceStatus:
         health = supervisor.health
         plates = tuple(
-            PlateStatus(location, plate.baseline_mg, plate.sigma_mg, plate.moving, trouble)
-            for location, plate, trouble in self.engine.plates(health.id)
+            PlateStatus(location, plate.baseline_mg, plate.sigma_mg, plate.moving, trouble, most)
+            for location, plate, trouble, most in self.engine.plates(health.id)
         )
         mode, tags = self.engine.scanner_mode(health.id), self.engine.reader(health.id)
         return DeviceStatus(health, mode, plates, tags)
@@ -293,7 +287,7 @@ class Daemon:
         for device in self._loaded.settings.device:
             if device.role == "scale":
                 # What a plate shows on its return is the step of an outage.
-                self.intake.put_now(device.id, DeviceState("down", "gateway started"))
+                self.intake.put_now(device.id, DeviceState("down", GATEWAY_STARTED))
         await self._control.start()
         tasks = [self._loop.create_task(s.run(), name=s.health.id) for s in self.supervisors]
         tasks.append(self._loop.create_task(self._keep(), name="housekeeping"))

@@ -5,8 +5,13 @@ Here: the shape of the snapshot. Not here: how it is carried (`control`), how it
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from gateway.clock import ClockView
 from gateway.core.readers import ReaderView
+from gateway.core.stocktakes import StocktakeView
+from gateway.domain.alert import Alert
 from gateway.domain.reading import Word
 from gateway.supervisor import DeviceHealth
 from gateway.uplink_words import UplinkStatus
@@ -33,6 +38,8 @@ class PlateStatus(Word, frozen=True):
     moving: bool
     trouble: str
     """`dead`, `stuck`, `saturated`, `error`: it books nothing; "" = it is well."""
+    counts_to: int | None = None
+    """Up to how many units it counts; None: never zeroed empty, or not of one product."""
 
 
 class DeviceStatus(Word, frozen=True):
@@ -45,6 +52,14 @@ class DeviceStatus(Word, frozen=True):
     """Scales: one, or one for each channel of a controller."""
     tags: ReaderView | None
     """RFID readers: what is before them."""
+
+
+class AlertCount(Word, frozen=True):
+    """How many alerts of a code are open."""
+
+    code: str
+    sev: str
+    open: int
 
 
 class DaemonStatus(Word, frozen=True):
@@ -69,8 +84,18 @@ class DaemonStatus(Word, frozen=True):
     """Till lines that were said again, and booked once."""
     unsettled: int
     """Open sales, pending steps and running counts: what the book still waits for."""
+    stocktakes: tuple[StocktakeView, ...]
+    """Counts of whole places that run, and how far they are."""
     link: UplinkStatus | None
     devices: tuple[DeviceStatus, ...]
+    alerts: tuple[AlertCount, ...] = ()
+    """Open alerts by code; `stockd alerts` has each of them."""
+
+
+def counted(alerts: Iterable[Alert]) -> tuple[AlertCount, ...]:
+    """Open alerts by code, in order of the code."""
+    found = Counter((alert.code, alert.severity) for alert in alerts)
+    return tuple(AlertCount(code, sev, n) for (code, sev), n in sorted(found.items()))
 
 
 class CommandResult(Word, frozen=True):

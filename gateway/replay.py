@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from gateway.core.engine import Engine, Outcome
+from gateway.core.engine import Engine
+from gateway.core.outcome import Outcome
 from gateway.domain.reading import Reading
 from gateway.domain.settings import Settings
 from gateway.domain.stock import StockEvent

@@ -169,6 +169,7 @@ def _events(
         while (due := fusion.deadline()) is not None and due <= observation.at_ns:
             fusion.advance(due)
         fusion.observe(n, observation)
+        fusion.watches.alerts.take()
         yield from (posted.event for posted in poster.take()[0])
     while (due := fusion.deadline()) is not None and due <= end_ns:
         fusion.advance(due)

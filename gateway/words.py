@@ -9,11 +9,18 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from gateway.domain.observation import (
+    BayStep,
     Because,
+    DeviceSeen,
     Dropped,
+    LevelClaim,
+    ModeChanged,
     Observation,
     Ordered,
+    Row,
     ScanMove,
+    Swapped,
+    Swept,
     TillLine,
     WeightStep,
 )
@@ -79,6 +86,10 @@ BECAUSE: Final[Mapping[str, tuple[str, str]]] = {
         "第 {seq} 号销售没有对应的拿取，证明货架上漏看了一次拿取。",
         "Sale {seq} had no pick behind it: it proves that one was not seen.",
     ),
+    "return_proves_pick": (
+        "商品被放回货架，证明之前不确定的那次变化就是拿取它。",
+        "It was put back: so it is what had been taken in a change that was unclear until then.",
+    ),
     "basket_timeout": (
         "第 {seq} 号拿取之后一直没有付款，也没有放回。",
         "After pick {seq} it was neither paid nor put back in time.",
@@ -88,7 +99,13 @@ BECAUSE: Final[Mapping[str, tuple[str, str]]] = {
         "More left than the book held; the book was first made good, openly.",
     ),
     "lot_swap": ("扫码证明了另一个批次，改记批次。", "A scan proved another lot; relabelled."),
+    "surplus": ("货架上比账面多。", "More lies there than the book said."),
+    "session": ("店员正在补货。", "Staff were filling the shelf."),
     "count_closed": ("盘点结束，登记差异。", "A count ended; the difference was booked."),
+    "level_claim": (
+        "传感器数出的数量与账面不同，隔一段时间再看仍然如此。",
+        "A sensor counts another number than the book held, and still did when looked at again.",
+    ),
     "ledger": ("总账接受了本店的记录。", "The central ledger granted an epoch."),
 }
 
@@ -145,49 +162,95 @@ def reason(because: Because, lang: Lang) -> str:
 
 
 def hypotheses(because: Because, products: Mapping[str, str], lang: Lang) -> list[str]:
-    """What else it might have been, best first."""
-    out = []
-    for row in because.rows:
-        if row.units:
-            what = f"{row.units} × {products.get(row.gtin, row.gtin)}"
-        elif row.gtin:
-            what = say(("两种商品同时", "two products at once"), lang) + f" {row.gtin}"
-        else:
-            what = say(("无法解释", "none of them (unexplained)"), lang)
-        out.append(f"{what}: {row.ppm // 10_000}.{row.ppm // 1000 % 10} %")
-    return out
+    """What it may have been, best first, each with its share of the belief."""
+    return [f"{hypothesis(row, products, lang)}: {percent(row.ppm)}" for row in because.rows]
+
+
+def percent(ppm: int) -> str:
+    """A share as people read it.
+
+    >>> percent(999_400), percent(400)
+    ('99.9 %', '< 0.1 %')
+    """
+    return f"{ppm // 10_000}.{ppm // 1000 % 10} %" if ppm >= 1000 else "< 0.1 %"
+
+
+def hypothesis(row: Row, products: Mapping[str, str], lang: Lang) -> str:
+    """One guess at what a step was."""
+    if row.units:
+        return f"{row.units} × {products.get(row.gtin, row.gtin)}"
+    if not row.gtin:
+        return say(("无法解释", "none of them (unexplained)"), lang)
+    both = [part.partition("x") for part in row.gtin.split("+")]
+    return " + ".join(f"{units} × {products.get(gtin, gtin)}" for units, _, gtin in both)
 
 
 def evidence(seen: Observation | None, lang: Lang) -> str:
     """What the device said, as settled."""
-    zh = lang == "zh-CN"
     if isinstance(seen, WeightStep):
-        grams = seen.step_mg / 1000
-        after = (seen.before_mg + seen.step_mg) / 1000
-        took = (seen.at_ns - seen.began_ns) / 1e9
-        if zh:
-            away = "（断线期间发生）" if seen.outage else ""
-            return (
-                f"秤 {seen.device}：{seen.before_mg / 1000:.0f} 克 → {after:.0f} 克"
-                f"（{grams:+.0f} 克），{took:.1f} 秒后稳定{away}"
-            )
-        away = " (found after an outage)" if seen.outage else ""
-        return (
-            f"scale {seen.device}: {seen.before_mg / 1000:.0f} g → {after:.0f} g "
-            f"({grams:+.0f} g), settled {took:.1f} s after it began{away}"
-        )
-    if isinstance(seen, ScanMove):
-        text = f"扫码枪 {seen.device}，模式 {seen.mode}" if zh else (
-            f"scanner {seen.device}, mode {seen.mode}"
-        )  # fmt: skip
-        return text + (f", lot {seen.lot}" if seen.lot else "")
-    if isinstance(seen, TillLine):
-        text = f"收银机 {seen.device}，小票 {seen.receipt} 第 {seen.line} 行" if zh else (
-            f"till {seen.device}, receipt {seen.receipt}, line {seen.line}"
-        )  # fmt: skip
-        return text + (f", lot {seen.lot}" if seen.lot else "")
+        return step(seen, lang)
+    if isinstance(seen, BayStep):
+        label = say(("相邻货架秤同时变化", "neighbouring plates moved together"), lang)
+        return f"{label}: " + "; ".join(step(one, lang) for one in seen.steps)
+    if isinstance(seen, LevelClaim):
+        label = say(("计数依据", "what lies there, by"), lang)
+        return f"{label} {seen.device}: {seen.location}"
     if isinstance(seen, Ordered):
-        return f"{'指令' if zh else 'command'} {type(seen.order).__name__} ({seen.device})"
+        label = say(("指令", "command"), lang)
+        return f"{label} {type(seen.order).__name__.lower()} ({seen.device})"
+    if isinstance(seen, ModeChanged):
+        label = say(("扫码枪换模式", "scanner's mode changed"), lang)
+        return f"{label} {seen.device}: {seen.before} → {seen.after}"
+    if isinstance(seen, DeviceSeen):
+        came = say(("设备上线", "came back"), lang) if seen.up else say(("离线", "went away"), lang)
+        return f"{seen.device}: {came}"
+    if isinstance(seen, Swapped):
+        return f"{seen.device}: {seen.before} → {seen.after}"
+    if isinstance(seen, Swept):
+        label = say(("射频盘点", "RFID sweep"), lang)
+        return f"{label} {seen.stocktake}"
     if isinstance(seen, Dropped):
         return f"{seen.device}: {seen.data} ({seen.reason})"
-    return "到时间自动处理" if zh else "a deadline passed; nothing else happened"
+    if seen is None:
+        return say(("到时间自动处理", "a deadline passed; nothing else happened"), lang)
+    return _label(seen, lang)
+
+
+def _label(seen: ScanMove | TillLine, lang: Lang) -> str:
+    """What was read off goods: by a scanner, or by a till's software."""
+    if isinstance(seen, ScanMove):
+        head = (
+            f"扫码枪 {seen.device}，模式 {seen.mode}",
+            f"scanner {seen.device}, mode {seen.mode}",
+        )
+    else:
+        head = (
+            f"收银机 {seen.device}，小票 {seen.receipt} 第 {seen.line} 行",
+            f"till {seen.device}, receipt {seen.receipt}, line {seen.line}",
+        )
+    text = f"{say(head, lang)}: GTIN {seen.gtin}"
+    if seen.lot:
+        text += f", {say(('批次', 'lot'), lang)} {seen.lot}"
+    if seen.exp:
+        text += f", {say(('效期', 'expires'), lang)} {seen.exp}"
+    if isinstance(seen, ScanMove) and seen.serial:
+        text += f", {say(('序列号', 'serial'), lang)} {seen.serial}"
+    return text
+
+
+def step(seen: WeightStep, lang: Lang) -> str:
+    """A plate that settled at another mass."""
+    before, by = f"{seen.before_mg / 1000:.0f}", f"{seen.step_mg / 1000:+.0f}"
+    after = f"{(seen.before_mg + seen.step_mg) / 1000:.0f}"
+    took, noise = f"{(seen.at_ns - seen.began_ns) / 1e9:.1f}", f"{seen.sigma_mg / 1000:.1f}"
+    if lang == "zh-CN":
+        away = "（断线期间发生）" if seen.outage else ""
+        return (
+            f"秤 {seen.device}：{before} 克 → {after} 克（{by} 克），"
+            f"{took} 秒后稳定，噪声 {noise} 克{away}"
+        )
+    away = " (found after an outage)" if seen.outage else ""
+    return (
+        f"scale {seen.device}: {before} g → {after} g ({by} g), "
+        f"settled {took} s after it began, noise {noise} g{away}"
+    )

@@ -92,6 +92,9 @@ class AlertLine(Word, frozen=True):
     device: str | None
     text: str
     ts: int
+    gtin: str | None = None
+    location: str | None = None
+    lot: str | None = None
 
 
 class _Up(msgspec.Struct):
@@ -222,16 +225,19 @@ def alerts(db: sqlite3.Connection, store: str | None = None) -> list[AlertLine]:
 
 
 def _alarms(db: sqlite3.Connection, store: str | None) -> list[AlertLine]:
-    raised: dict[tuple[str, str, str | None], AlertLine] = {}
+    raised: dict[tuple[str | None, ...], AlertLine] = {}
     for name, body, ts in _ops(db, store, ("alarm", "alarm_clear")):
         try:
             event = msgspec.json.decode(body, type=_Raised)
         except msgspec.MsgspecError:
             continue
         said = event.data
-        key = (name, said.code, said.dev)
+        about = tuple(one or None for one in (said.gtin, said.loc, said.lot))
+        key = (name, said.code, said.dev, *about)
         if event.kind == "alarm":
-            raised[key] = AlertLine(name, "alarm", said.code, said.sev, said.dev, said.text, ts)
+            raised[key] = AlertLine(
+                name, "alarm", said.code, said.sev, said.dev, said.text, ts, *about
+            )
         else:
             raised.pop(key, None)
     return list(raised.values())

@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     record.add_argument("--duration", metavar="S", type=_seconds)
 
     _lookers(add)
+    _stocktake(add)
     _devices(add)
     _labels(add)
     return top
@@ -110,15 +111,18 @@ Add = Callable[[str, str, str, str], argparse.ArgumentParser]
 def _lookers(add: Add) -> None:
     add("check", "look", "check", "configuration, catalogue and planogram: every problem at once")
     add("status", "look", "status", "the running daemon: devices, queue, link")
-    stock = add("stock", "look", "stock", "balances from the journal")
+    stock = add("stock", "stock", "stock", "balances from the journal")
     stock.add_argument("--gtin", metavar="G")
     stock.add_argument("--location", metavar="L")
+    alerts = add("alerts", "alerts", "alerts", "what is open: stock, dates, losses, sensors")
+    alerts.add_argument("--lang", choices=("zh-CN", "en"), help="default: the store's")
     events = add("events", "look", "events", "stock events as JSON lines, exactly as on the wire")
     events.add_argument("--since", metavar="SEQ", type=int, default=1)
     events.add_argument("--follow", action="store_true")
-    why = add("why", "look", "why", "the readings and reasoning behind one event")
+    why = add("why", "why", "why", "the readings and reasoning behind one event")
     why.add_argument("event", metavar="SEQ|ID")
     why.add_argument("--lang", choices=("zh-CN", "en"), help="default: the store's")
+    why.add_argument("--plot", metavar="FILE", type=Path, help="also the plate's weight as a PNG")
     add("verify", "look", "verify", "folds the journal again: chain, sums, balances, gaps")
 
     decode = add("decode", "traces", "decode", "bytes in, readings out as JSON lines")
@@ -143,6 +147,34 @@ def _lookers(add: Add) -> None:
     bench.add_argument("--rate", type=int, default=100, help="latency: scans per second")
     delay = "latency: delay each fsync of gateway and floor by this much"
     bench.add_argument("--fsync-ms", type=float, default=0.0, dest="fsync_ms", help=delay)
+
+
+def _stocktake(add: Add) -> None:
+    """`stockd stocktake start`, `status`, `finish`, `cancel`, `report`."""
+    parts = add("stocktake", "stocktake", "", "count whole places while the shop is open")
+    chosen = parts.add_subparsers(
+        dest="part", metavar="start|status|finish|cancel|report", required=True
+    )
+
+    def part(name: str, help_: str) -> argparse.ArgumentParser:
+        made = chosen.add_parser(name, parents=[_everywhere(suppress=True)], help=help_)
+        made.set_defaults(function=name)
+        return made
+
+    start = part("start", "begins a count of some places, or of all")
+    start.add_argument("--location", metavar="L", nargs="+", default=[])
+    start.add_argument("--all", action="store_true", help="every place that holds goods")
+    start.add_argument("--by", choices=("scan", "rfid", "weight"), default="scan")
+    part("status", "the counts that run: products counted and expected, place by place")
+    finish = part("finish", "books the differences")
+    finish.add_argument("id", metavar="ID")
+    finish.add_argument("--zero", action="store_true", help="what nobody counted there is none")
+    part("cancel", "forgets a count: nothing is booked").add_argument("id", metavar="ID")
+    report = part("report", "what a count came to, from the journal")
+    report.add_argument("id", metavar="ID", nargs="?", help="default: the last one")
+    for kind in ("csv", "xlsx", "html"):
+        report.add_argument(f"--{kind}", metavar="FILE", type=Path)
+    report.add_argument("--lang", choices=("zh-CN", "en"), help="default: the store's")
 
 
 def _devices(add: Add) -> None:

@@ -1,4 +1,4 @@
-"""Commands that look: check, status, stock, events, why, verify; `command` asks and waits.
+"""Commands that look: check, status, events, verify; `command` asks and waits.
 
 Here: what is printed, for people or as JSON. Not here: where it comes from (`journal`, `control`).
 """
@@ -8,20 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway import words
 from gateway.cli import DONE, NO, UNREACHABLE, UserError, config_path
 from gateway.config import Loaded, load
 from gateway.control import Client, NotRunning, Refusal
-from gateway.domain.ids import gtin14
 from gateway.domain.reading import Order
-from gateway.domain.stock import BASKET, VIRTUAL
 from gateway.domain.wire import INT_MAX
 from gateway.health import DaemonStatus, PlateStatus
 from gateway.journal.reader import Reader
@@ -107,6 +102,8 @@ def _status_table(now: DaemonStatus) -> None:
                 f"  {stream.stream:<5} {stream.state:<8} acknowledged {stream.ack} of "
                 f"{stream.committed}{f', {behind} to go' if behind else ''} {stream.reason}"
             )
+    alerts = ", ".join(f"{count.open} {count.code}" for count in now.alerts)
+    _say(f"alerts: {alerts} (see `stockd alerts`)" if alerts else "alerts: none")
     _say()
     _say(f"{'device':<14}{'at':<10}{'driver':<16}{'state':<7}{'readings':>9}{'garbled':>9}  now")
     for d in now.devices:
@@ -129,67 +126,9 @@ def _plate(plate: PlateStatus) -> str:
     if plate.trouble:
         return plate.trouble
     level = "-" if plate.mass_mg is None else f"{plate.mass_mg / 1000:.0f} g"
+    if plate.counts_to is not None:
+        level += f" counts up to {plate.counts_to} 可数至{plate.counts_to}件"
     return f"{level} moving" if plate.moving else level
-
-
-def stock(args: argparse.Namespace) -> int:
-    """`stockd stock`."""
-    loaded = load(config_path(args))
-    wanted = None
-    if args.gtin is not None:
-        wanted = gtin14(args.gtin)
-        if wanted is None:
-            raise UserError(
-                f"{args.gtin} is no GTIN: 8, 12, 13 or 14 digits, the last a check digit"
-            )
-    if args.location is not None and args.location not in loaded.store.location_by_id():
-        raise UserError(f"there is no location {args.location!r} in {loaded.path}")
-    names = loaded.store.product_by_gtin()
-    reader = _reader(loaded)
-    rows: dict[str, dict[str, Any]] = {}
-    for b in reader.balances():
-        if (b.loc in VIRTUAL and b.loc != BASKET) or (wanted and b.gtin != wanted):
-            continue
-        row = rows.setdefault(b.gtin, {
-            "gtin": b.gtin, "name": names[b.gtin].name if b.gtin in names else "", "uom": b.uom,
-            "on_hand_milli": 0, "sellable_milli": 0, "basket_milli": 0, "held_milli": 0,
-            "by_location": {},
-        })  # fmt: skip
-        row["on_hand_milli"] += b.qty_milli
-        if b.loc == BASKET:
-            row["basket_milli"] += b.qty_milli
-        else:
-            row["sellable_milli"] += b.qty_milli
-            row["by_location"][b.loc] = row["by_location"].get(b.loc, 0) + b.qty_milli
-    if args.location is not None:
-        for row in rows.values():
-            row["by_location"] = {
-                loc: qty for loc, qty in row["by_location"].items() if loc == args.location
-            }
-    chosen = [
-        row
-        for row in rows.values()
-        if args.location is None or row["by_location"].get(args.location)
-    ]
-    chosen.sort(key=lambda row: row["gtin"])
-    position = reader.bounds("stock")[1]
-    if args.json:
-        _print_json({"store": loaded.settings.store.id, "seq": position, "products": chosen})
-        return DONE
-    _say(f"{'GTIN':<16}{'on hand':>9}{'sellable':>10}{'basket':>8}  by location / product")
-    for row in chosen:
-        places = ", ".join(
-            f"{loc} {words.quantity(qty, row['uom'])}"
-            for loc, qty in row["by_location"].items()
-            if qty
-        )
-        q = {
-            k: words.quantity(row[f"{k}_milli"], row["uom"])
-            for k in ("on_hand", "sellable", "basket")
-        }
-        _say(f"{row['gtin']:<16}{q['on_hand']:>9}{q['sellable']:>10}{q['basket']:>8}  "
-             f"{places}   {row['name']}")  # fmt: skip
-    return DONE
 
 
 def events(args: argparse.Namespace) -> int:
@@ -207,41 +146,6 @@ def events(args: argparse.Namespace) -> int:
             return DONE
         else:
             time.sleep(0.1)
-
-
-def why(args: argparse.Namespace) -> int:
-    """`stockd why SEQ|ID`."""
-    loaded = load(config_path(args))
-    is_seq = args.event.isascii() and args.event.isdigit() and len(args.event) < len(str(INT_MAX))
-    which: int | str = int(args.event) if is_seq else args.event
-    found = _reader(loaded).evidence(which)
-    if found is None:
-        raise UserError(f"there is no event {args.event} in the journal", NO)
-    lang: words.Lang = args.lang or loaded.settings.store.locale
-    products = {p.gtin: p.name for p in loaded.store.products}
-    places = {x.id: x.name for x in loaded.store.locations}
-    event, because = found.event, found.because
-    headline = words.headline(event, products, places, lang)
-    chain = [words.reason(because, lang), words.evidence(found.observation, lang)]
-    guesses = words.hypotheses(because, products, lang)
-    if args.json:
-        _print_json({
-            "seq": event.seq, "id": event.id, "kind": event.kind, "text": headline,
-            "why": chain, "hypotheses": guesses, "because": because,
-            "observation": found.observation, "event": event,
-        })  # fmt: skip
-        return DONE
-    zone = ZoneInfo(loaded.settings.store.timezone)
-    moment = datetime.fromtimestamp(event.at_ns // 1_000_000_000, zone).strftime("%F %T")
-    _say(f"#{event.seq}  {moment}  {headline}")
-    for text in chain:
-        _say(f"  {text}")
-    if event.conf is not None:
-        label = words.say(("把握", "confidence"), lang)
-        _say(f"  {label}: {event.conf / 10:.1f} %")
-    for guess in guesses:
-        _say(f"    {guess}")
-    return DONE
 
 
 def verify(args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.engine import FLEETING, Outcome, Saved
+from gateway.core.outcome import FLEETING, Outcome, Saved
 from gateway.core.postings import History
 from gateway.domain.ids import event_id
 from gateway.domain.messages import STREAMS, Stream

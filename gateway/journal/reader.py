@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.book import Balance
-from gateway.core.engine import Position, Saved
+from gateway.core.outcome import Position, Saved
 from gateway.domain.messages import Stream
 from gateway.domain.observation import Because, Observation, read_observation
 from gateway.domain.reading import Word
@@ -29,12 +29,18 @@ SAME_MS_MAX: Final = 10_000
 """Events of one millisecond that a look-up by id goes through at most."""
 
 
+TOGETHER_MAX: Final = 500
+"""How far apart the events of one observation are looked for."""
+
+
 class Evidence(Word, frozen=True):
     """A stock event with what led to it."""
 
     event: StockEvent
     because: Because
     observation: Observation | None
+    cause: int | None = None
+    """The observation's number."""
 
 
 class Reader:
@@ -75,6 +81,14 @@ class Reader:
             (first, count),
         )
         return [row[0] for row in rows]
+
+    def parts(self, prefix: str) -> dict[str, bytes]:
+        """The parts of the state whose keys begin so, as they were kept last, by key."""
+        rows = self._db.execute(
+            "SELECT key, body FROM parts WHERE substr(key, 1, ?) = ? ORDER BY key",
+            (len(prefix), prefix),
+        )
+        return {key: bytes(body) for key, body in rows}
 
     def chain_at(self, stream: Stream, seq: int) -> bytes | None:
         """The hash after a seq; None when it is not here any more."""
@@ -167,6 +181,88 @@ class Reader:
             event,
             msgspec.json.decode(row[2], type=Because),
             None if seen is None else read_observation(seen[0]),
+            row[3],
+        )
+
+    def observation(self, n: int) -> Observation | None:
+        """An observation by its number; None when it is not here."""
+        row = self._db.execute("SELECT body FROM observations WHERE n = ?", (n,)).fetchone()
+        return None if row is None else read_observation(row[0])
+
+    def observed_from(self, at_ns: int, count: int) -> list[Observation]:
+        """So many observations from a moment on."""
+        low, high = self._db.execute("SELECT min(n), max(n) FROM observations").fetchone()
+        if high is None:
+            return []
+        at = "SELECT at_ns FROM observations WHERE n <= ? ORDER BY n DESC LIMIT 1"
+        while low < high:
+            middle = (low + high) // 2
+            if self._db.execute(at, (middle,)).fetchone()[0] < at_ns:
+                low = middle + 1
+            else:
+                high = middle
+        rows = self._db.execute(
+            "SELECT body FROM observations WHERE n >= ? ORDER BY n LIMIT ?", (low, count)
+        )
+        return [read_observation(row[0]) for row in rows]
+
+    def first_since(self, at_ns: int) -> int:
+        """The first event of a moment or later; one beyond the newest when there is none."""
+        low, high = self.bounds("stock")
+        high += 1
+        at = "SELECT at_ns FROM stock_events WHERE seq = ?"
+        while low < high:
+            middle = (low + high) // 2
+            if self._db.execute(at, (middle,)).fetchone()[0] < at_ns:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def booked(self, first: int, last: int) -> Iterator[tuple[StockEvent, str]]:
+        """Events from one seq to another, each with the code of its reason."""
+        for body, at_ns, code in self._db.execute(
+            "SELECT body, at_ns, json_extract(because, '$.code') FROM stock_events "
+            "WHERE seq BETWEEN ? AND ? ORDER BY seq",
+            (first, last),
+        ):
+            yield msgspec.structs.replace(read_stock_body(body), at_ns=at_ns), code
+
+    def counted_since(self, first: int) -> Iterator[StockEvent]:
+        """Stocktake events from a seq on."""
+        for body, at_ns in self._db.execute(
+            "SELECT body, at_ns FROM stock_events WHERE seq >= ? AND kind = 'stocktake' "
+            "ORDER BY seq",
+            (first,),
+        ):
+            yield msgspec.structs.replace(read_stock_body(body), at_ns=at_ns)
+
+    def newest_count(self) -> str | None:
+        """The number of the count that was booked last; None when there is none."""
+        for (body,) in self._db.execute(
+            "SELECT body FROM stock_events WHERE kind = 'stocktake' ORDER BY seq DESC"
+        ):
+            ref = read_stock_body(body).ref
+            if ref is not None and ref.type == "count":
+                return ref.id
+        return None
+
+    def booked_with(self, seq: int) -> list[int]:
+        """Other events of the same observation, by seq."""
+        rows = self._db.execute(
+            "SELECT b.seq FROM stock_events a JOIN stock_events b ON b.cause = a.cause "
+            "WHERE a.seq = ? AND b.seq BETWEEN a.seq - ? AND a.seq + ? AND b.seq != a.seq "
+            "ORDER BY b.seq",
+            (seq, TOGETHER_MAX, TOGETHER_MAX),
+        )
+        return [row[0] for row in rows]
+
+    def resting(self, after: int, count: int) -> Iterator[tuple[int, int | None, str | None]]:
+        """Of so many events after a seq those that rest on another: seq, its seq, or its id."""
+        yield from self._db.execute(
+            "SELECT seq, json_extract(because, '$.seq') AS earlier, corr FROM stock_events "
+            "WHERE seq > ? AND seq <= ? AND (earlier IS NOT NULL OR corr IS NOT NULL) ORDER BY seq",
+            (after, after + count),
         )
 
     def _seq_of(self, event_id: str) -> int | None:

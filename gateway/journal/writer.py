@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.engine import Position
+from gateway.core.outcome import Position
 from gateway.journal.rows import PRUNED, Batch
 
 GROUP_MAX: Final = 512
