@@ -16,7 +16,7 @@ import uvloop
 
 from gateway.app import Daemon
 from gateway.config import load
-from gateway.core.engine import Outcome
+from gateway.core.outcome import Outcome
 from gateway.domain.messages import Stream
 from gateway.domain.wire import Stamp
 from gateway.journal.journal import OpsNote

@@ -46,7 +46,7 @@ from gateway.replay import Past
 
 START_NS: Final = 1_767_225_600 * NS_PER_S
 EVENTS: Final = 400
-LATE: Final = ("step_expired", "sale_proves_pick")
+LATE: Final = ("step_expired", "sale_proves_pick", "return_proves_pick")
 """Why a decision was booked that had to wait."""
 WITHIN_S: Final = 5.0
 BINS_PPM: Final = (600_000, 700_000, 800_000, 900_000, 950_000, 980_000, 990_000, 1_000_001)
@@ -73,7 +73,7 @@ def asker(goods: Sequence[Sku]) -> Callable[[int, int], tuple[Row, ...]]:
         FusionSettings(),
         Poster(store, book, ZERO_INST, 1, Past()),
         lambda _gtin, _qty: [],
-        lambda _at_ns, _gtin, _until_ns, _seq: False,
+        lambda _at_ns, _gtin, _qty, _until_ns, _seq: False,
         lambda _gtin: None,
     )
     candidates = Candidates(store, book, baskets)

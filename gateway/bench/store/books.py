@@ -9,7 +9,8 @@ steps were staff filling the shelf: they are better here than they could be in a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol
+from math import exp, log
+from typing import Final, Literal, NamedTuple, Protocol
 
 from gateway.bench.store.stories import Claim, Fill, Line, Opening, Receive, Sku, Step, Word
 from gateway.core.book import Book as Balances
@@ -17,6 +18,7 @@ from gateway.core.fuse import Fusion
 from gateway.core.postings import Poster
 from gateway.domain.observation import (
     DeviceSeen,
+    LevelClaim,
     Observation,
     Ordered,
     ScanMove,
@@ -33,13 +35,27 @@ from gateway.replay import Past
 
 BACK: Final = "back"
 _SIGMA_MG: Final = 1000
+_ZERO_MG: Final = 3000
+_LEARNED: Final = 40
+"""Units by which a shop's scale knows a product's mass after some days."""
+_AROUND: Final = 3
+CLAIM_ERROR: Final = 0.005
+"""Of a plate's count, all its ways to be wrong together (ALGORITHMS 2.5)."""
 
-Levels = Literal["none", "laddered"]
-"""What becomes of a plate's count: nothing; or what ladder 5.4 makes of it, played by the bench.
+Levels = Literal["none", "claims", "laddered"]
+"""What becomes of a plate's count: nothing; a claim that the core weighs; or a played ladder 5.4.
 
-The core takes no such claim. `laddered` says a step of the difference to it, which runs down the
-same rungs: it shows what levels would bring, and is no figure of the core.
+`laddered` says a step of the difference to the book, which runs down the rungs of 5.4 without any
+weighing: a reference for what levels bring, and no figure of the core.
 """
+
+
+class Belief(NamedTuple):
+    """What a book believes of a product on its plate, in units: a 90 % interval and a state."""
+
+    low: int
+    high: int
+    state: str
 
 
 class Listener(Protocol):
@@ -56,6 +72,9 @@ class Listener(Protocol):
 
     def units(self, sku: Sku) -> tuple[int, int, int]:
         """What it believes, in units: in the shop, lying anywhere in it, on the product's plate."""
+
+    def belief(self, sku: Sku) -> Belief | None:
+        """How sure it is of the last of these; None when it does not say."""
 
 
 class Ours:
@@ -88,6 +107,7 @@ class Ours:
         self._mass_mg = {sku.gtin: sku.mass_mg for sku in skus}
         self._load_mg = dict.fromkeys(plates, 0)
         self.events: list[StockEvent] = []
+        self.claims: list[LevelClaim] = []
         for plate in plates:
             self._observe(DeviceSeen(0, f"scale-{plate}", plate, up=True))
 
@@ -162,8 +182,18 @@ class Ours:
 
     def _claimed(self, claim: Claim) -> None:
         """The one place where a plate's count meets the core."""
-        if self._levels == "none":
-            return
+        if self._levels == "claims":
+            first, table = likelihood(claim.units, self._mass_mg[claim.gtin])
+            told = LevelClaim(
+                claim.at_ns, f"scale-{claim.plate}", self._ref(claim.at_ns), claim.plate,
+                claim.gtin, "weight", first, table, min(table),
+            )  # fmt: skip
+            self.claims.append(told)
+            self._observe(told)
+        elif self._levels == "laddered":
+            self._laddered(claim)
+
+    def _laddered(self, claim: Claim) -> None:
         self.advance(claim.at_ns)
         held = self._balances.balance(claim.plate, claim.gtin) // PIECE_MILLI
         units = claim.units - held
@@ -188,6 +218,27 @@ class Ours:
             lying // PIECE_MILLI,
             held(sku.plate, sku.gtin) // PIECE_MILLI,
         )
+
+    def belief(self, sku: Sku) -> Belief | None:
+        """The fusion's own view."""
+        view = getattr(self._fusion, "view", lambda *_: None)(sku.plate, sku.gtin)
+        return None if view is None else Belief(view.low, view.high, view.state)
+
+
+def likelihood(units: int, mass_mg: int) -> tuple[int, tuple[int, ...]]:
+    """First count of a claim's table and the table in mnat, as ALGORITHMS 2.5 makes it.
+
+    The load is the claimed count of units exactly: how far it is off is the cell's business.
+    """
+    sd_mg = 0.013 * mass_mg
+    first = max(0, units - _AROUND)
+    counts = range(first, units + _AROUND + 1)
+    spread = [n * sd_mg**2 * (1.0 + n / _LEARNED) + _ZERO_MG**2 for n in counts]
+    off_mg = [(units - n) * mass_mg for n in counts]
+    dense = [exp(-d * d / 2 / v) / v**0.5 for d, v in zip(off_mg, spread, strict=True)]
+    error = CLAIM_ERROR / (2 * _AROUND)
+    shares = [(1.0 - CLAIM_ERROR) * d / sum(dense) + error for d in dense]
+    return first, tuple(round(1000.0 * log(share / max(shares))) for share in shares)
 
 
 class OneNumber:
@@ -227,6 +278,11 @@ class OneNumber:
         """The number stands for all three."""
         number = self.number.get(sku.gtin, 0)
         return number, number, number
+
+    def belief(self, sku: Sku) -> Belief | None:
+        """A number is all there is."""
+        del sku
+        return None
 
 
 class TillOnly(OneNumber):

@@ -314,6 +314,12 @@ class _World:
         if self._rng.random() < self._noise.claim_wrong:
             units = max(0, units + self._rng.choice((-1, 1)))
         self._say(Claim(_ns(at_s), sku.plate, sku.gtin, units))
+        self._at(at_s + _RESTED_S, partial(self._claim_again, sku=sku, units=units, since_s=at_s))
+
+    def _claim_again(self, at_s: float, sku: Sku, units: int, since_s: float) -> None:
+        """A plate that still rests evaluates once more, and is as wrong as it was."""
+        if self._moved_s[sku.plate] <= since_s:
+            self._say(Claim(_ns(at_s), sku.plate, sku.gtin, units))
 
 
 def _arrivals(rng: Random, begin_s: float, expected: float, hours: int = 1) -> list[float]:

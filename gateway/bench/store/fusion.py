@@ -5,16 +5,15 @@ Figures of `measure(seed, level)`; counts stand beside every ratio, so that seed
 * The reference cell of 7.2, one product of 21 units a day: F1 `off_units` on day 30 of `sold_units`
   (`per_1000_sold`), `mae_units` and `bias_units` over opening hours and by thirds of the month; F2
   on the plate; F3 share of time exact; F5 `corrections` per `sku_days`, `reversed_units` of
-  `corrected_units`; F6 share of time oversold; F7 losses told, right, unpaid, in 90 min.
-* Before the name: `laddered.` as if the core took a plate's hourly count (see `books.Levels`);
-  `till.`, `naive.`, `window10.` ... `window120.` the baselines; `mid.` 7 units a day; `slow.` 1.5 a
-  day (F4 is slow.F3.exact); `shelves.` four products on three plates, goods astray on other plates
-  and one shelf filling in five that nobody scans; `laddered.` goes before those too.
-* `only_<cause>.` is the reference cell with one cause of error left, laddered.
+  `corrected_units`; F6 share of time oversold; F7 losses told, right, unpaid, in 90 min; F9 share
+  of time that the 90 % interval of the plate holds the truth, and how often it is certain.
+* Before the name: nothing where the core weighs each plate's hourly claim; `flows.` where no plate
+  claims; `laddered.` as if every claim were booked (see `books.Levels`); `till.`, `naive.`,
+  `window10.` ... `window120.` the baselines; `mid.` 7 units a day; `slow.` 1.5 a day (F4 is
+  slow.F3.exact); `shelves.` four products on three plates, goods astray on other plates and one
+  shelf filling in five that nobody scans; `flows.` and `laddered.` go before those too.
+* `only_<cause>.` is the reference cell with one cause of error left.
 * F8: see `cases`. S1, S2: `scans`. E3, E5: `replays`.
-* F9 is absent: the core keeps no belief that an interval could be read from.
-
-The core hears claims of levels nowhere yet, so figures without a prefix are of flows only.
 
 Not here: the world (`cell`), who listens (`books`), sums (`scores`).
 """
@@ -32,6 +31,7 @@ from gateway.bench.store.aisle import gtin
 from gateway.bench.store.books import Levels, Listener, NaiveSum, Ours, TillOnly, Window
 from gateway.bench.store.cell import tell
 from gateway.bench.store.scores import (
+    belief_figures,
     correction_figures,
     error_figures,
     listen,
@@ -78,7 +78,7 @@ def measure(seed: int, level: str) -> Figures:
     for cause, kept in CAUSES.items():
         alone = replace(_NOTHING, **{name: getattr(noise, name) for name in kept})
         story = tell(REFERENCE, alone, DAYS, Random(f"{seed}/{level}/only/{cause}"))
-        errors = _heard("", story, Ours(REFERENCE, "laddered"))
+        errors = _heard("", story, Ours(REFERENCE, "claims"))
         out |= {f"only_{cause}.{name}": errors[name] for name in errors if name.startswith("F1.")}
     for part in (cases, scans, replays):
         out |= part.measure(seed, level)
@@ -88,10 +88,14 @@ def measure(seed: int, level: str) -> Figures:
 def _cell(
     prefix: str, skus: Sequence[Sku], noise: Noise, name: str, *, baselines: bool = False
 ) -> Figures:
-    """One cell: our book with and without claims; the baselines where asked for."""
+    """One cell: our book with and without levels; the baselines where asked for."""
     story = tell(skus, noise, DAYS, Random(name))
     out: Figures = {}
-    ways: tuple[tuple[str, Levels], ...] = (("", "none"), ("laddered.", "laddered"))
+    ways: tuple[tuple[str, Levels], ...] = (
+        ("", "claims"),
+        ("flows.", "none"),
+        ("laddered.", "laddered"),
+    )
     for way, levels in ways:
         book = Ours(skus, levels)
         row = f"{way}{prefix}"
@@ -108,7 +112,8 @@ def _cell(
 
 
 def _heard(prefix: str, story: Story, book: Listener) -> Figures:
-    figures = error_figures(listen(book, story, DAYS), story)
+    score = listen(book, story, DAYS)
+    figures = error_figures(score, story) | belief_figures(score)
     return {f"{prefix}{figure}": value for figure, value in figures.items()}
 
 
@@ -122,6 +127,10 @@ _RATIOS: Final = (
     ("F7.first_precision", "F7.first_right", "F7.first_told", 1.0),
     ("F7.recall", "F7.right", "F7.unpaid", 1.0),
     ("F7.recall_90_min", "F7.in_90_min", "F7.unpaid", 1.0),
+    ("F9.coverage", "F9.covered_s", "F9.believed_s", 1.0),
+    ("F9.certain", "F9.certain_s", "F9.believed_s", 1.0),
+    ("F9.certain_right", "F9.certain_right_s", "F9.certain_s", 1.0),
+    ("F9.disputed", "F9.disputed_s", "F9.believed_s", 1.0),
     ("S1.share", "S1.suppressed", "S1.echoes", 1.0),
 )
 _COUNTS: Final = frozenset(name for row in _RATIOS for name in row[1:3]) | {

@@ -41,7 +41,8 @@ from gateway.bench.store.plates import (
     touched,
     world_mass_g,
 )
-from gateway.core.weigh import Plate, PlateRules
+from gateway.core.plate_words import PlateRules
+from gateway.core.weigh import Plate
 from gateway.domain.units import NS_PER_S
 
 CLASS_G: Final = 53.0
