@@ -21,8 +21,13 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FOREVER = ("stockd run", "stockd-ledger run", "stockd demo", "stockd simulate", "stockd record")
 """Commands that run until they are told to end: the end-to-end tests run them."""
-NEEDS_DAEMON = ("stockd status", "stockd command")
+NEEDS_DAEMON = (
+    "stockd status", "stockd command", "stockd stocktake start", "stockd stocktake status",
+    "stockd stocktake finish", "stockd stocktake cancel",
+)  # fmt: skip
 """Without a daemon they say so, with exit status 3."""
+SAYS_NO = ("stockd stocktake report",)
+"""The demo counts nothing: they say so, with exit status 1."""
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
@@ -76,6 +81,7 @@ def test_commands_run(page: str, command: str, shop: Path) -> None:
         env={**os.environ, "STOCKD_CONFIG": str(shop / "store.toml")},
     )  # fmt: skip
     expected = 3 if command.startswith(NEEDS_DAEMON) else 0
+    expected = 1 if command.startswith(SAYS_NO) else expected
     assert done.returncode == expected, f"{page}: {command}\n{done.stderr}"
     assert "Traceback" not in done.stderr
 

@@ -102,6 +102,25 @@ def test_stock_by_place_and_product(shop: Stack, code: str) -> None:
     assert shop.stockd("stock", "--location", "moon").returncode == 2
 
 
+def test_an_alert_reaches_the_ledger_and_ends_there(shop: Stack) -> None:
+    def alarms() -> list[tuple[str, str]]:
+        found = json.loads(shop.ledger("alerts", "--json").stdout)["alerts"]
+        return [(a["code"], a["gtin"]) for a in found if a["source"] == "alarm"]
+
+    count = ("command", "stocktake", "location=a1", f"gtin={shop.JAR}")
+    shop.stockd(*count, "qty_milli=0")
+    empty = ("out_of_stock", shop.JAR)
+    shop.until(lambda: empty in alarms(), "the alarm at the ledger")
+    (open_,) = json.loads(shop.stockd("alerts", "--json").stdout)["alerts"]
+    assert (open_["code"], open_["gtin"]) == empty
+    now = json.loads(shop.stockd("status", "--json").stdout)
+    assert now["alerts"] == [{"code": "out_of_stock", "sev": "warn", "open": 1}]
+    assert "1 out_of_stock" in said(shop.stockd("status"))
+    shop.stockd(*count, "qty_milli=20000")
+    shop.until(lambda: empty not in alarms(), "its end at the ledger")
+    assert json.loads(shop.stockd("alerts", "--json").stdout)["alerts"] == []
+
+
 def test_a_receipt_is_on_hand_at_once(shop: Stack, code: str) -> None:
     shop.until(shop.dock.port.heard, "the dock open")
     shop.dock.scan(code)
@@ -154,7 +173,10 @@ def test_why_in_words(shop: Stack, code: str) -> None:
     first = shop.stockd("why", "1")
     assert first.returncode == 0
     assert "#1 " in said(first)
-    by_seq = shop.stockd("why", str(sold["seq"]), "--json")
+    # the sale proves a pick a second later: until then its kin are not all there
+    whole = ("why", str(sold["seq"]), "--json")
+    shop.until(lambda: json.loads(shop.stockd(*whole).stdout)["led_to"], "the proven pick")
+    by_seq = shop.stockd(*whole)
     assert by_seq.stdout == shop.stockd("why", sold["id"], "--json").stdout
     told = json.loads(by_seq.stdout)
     assert (told["seq"], told["kind"]) == (sold["seq"], "sale")

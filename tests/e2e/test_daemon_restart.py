@@ -84,7 +84,9 @@ def test_a_pick_before_the_kill_meets_its_sale_after_it(shop: Stack) -> None:
     assert (told["because"]["code"], told["because"]["seq"]) == ("sale_took_pick", since)
 
 
-def test_a_sale_before_the_kill_meets_the_pick_that_nobody_could_see(shop: Stack) -> None:
+def test_a_sale_before_the_kill_meets_the_pick_of_the_seconds_without_a_gateway(
+    shop: Stack,
+) -> None:
     since = shop.newest() + 1
     sell(shop)
     shop.until(lambda: moved(shop, since) == [("sale", "scan-till")], "the sale")
@@ -95,7 +97,7 @@ def test_a_sale_before_the_kill_meets_the_pick_that_nobody_could_see(shop: Stack
     shop.settle()
     assert moved(shop, since) == [("sale", "scan-till"), ("pick", "scale-a1")]
     assert basket(shop) == 0
-    assert why(shop, since + 1)["because"]["code"] == "sale_proves_pick"
+    assert why(shop, since + 1)["because"]["code"] == "step"
     shop.assert_same()
 
 

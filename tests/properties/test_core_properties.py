@@ -119,6 +119,10 @@ def test_observations_fold_to_the_same_events(day: list[Reading]) -> None:
     assert days.fold(run.observations, run.position.at_ns) == run.bodies
 
 
+KINDS = {
+    "scanner", "echo", "plate", "trail", "place", "count", "serial", "alert", "watch", "doubt",
+    "belief", "zero", "waits",
+}  # fmt: skip
 ON_HAND = {
     "receive", "return", "transfer_out", "transfer_in", "writeoff", "stocktake", "adjust", "loss",
     "found", "sale", "void",
@@ -173,7 +177,7 @@ def test_nothing_raises(said: list[tuple[str, Body]]) -> None:
     assert run.position.at_ns == (START + len(said) - 1 if said else 0)
     for key, kept in run.parts.items():
         kind = key.partition(":")[0]
-        assert kind in ("scanner", "echo", "plate", "trail", "place", "count", "serial")
+        assert kind in KINDS
         assert msgspec.json.encode(msgspec.json.decode(kept)) == kept
     run.restart()
     assert dict(run.engine.take().parts) == {}

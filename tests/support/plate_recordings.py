@@ -2,7 +2,8 @@
 
 `idle` plays all plates sample by sample: what is booked of nothing, which dead cells are told.
 `injected` adds goods to the live plates of each shelf: items of 50 to 1000 g that rest on one, two
-or three neighbouring plates, taken and put back by a smooth hand that the neighbours feel (1-2 %).
+or three neighbouring plates, taken and put back by a hand that presses and leaves the plate
+ringing, while the neighbours feel 1-2 % of it all.
 It reads what the engine booked, so it stays as it is whatever the core decides on: plates or bays.
 
 Figures: real/idle.events, .steps, .plates, .dead, .told, .mistold; real/<width>.precision, .recall
@@ -54,10 +55,8 @@ PUTBACK_SHARE: Final = 0.3
 CROSS_TALK: Final = (0.01, 0.02)
 REACHES: Final = 12
 """Per shelf."""
-SMOOTH: Final = replace(
-    L1, white_g=0.0, thermal_g=0.0, walk_g=0.0, creep=0.0, spikes=0.0, ring_damping=1.0
-)
-"""A cell without noise or ringing of its own: the recording has the store's."""
+NOISELESS: Final = replace(L1, white_g=0.0, thermal_g=0.0, walk_g=0.0, creep=0.0, spikes=0.0)
+"""A cell that presses and rings (7.2), without noise of its own: the recording has the store's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +184,7 @@ def _shelf(
         for n, (one, told_g) in enumerate(zip(live, _masses(live, needed_g, rng), strict=True))
     ]
     script = _script(live, shelves, width, reaches, rng)
-    shelving = Shelving(shelves, SMOOTH, rng, CROSS_TALK)
+    shelving = Shelving(shelves, NOISELESS, rng, CROSS_TALK)
     desk = booked.Desk(shelves, RATE_HZ, "scale_line")
     _play(desk, live, shelving, script, rng.randrange(10_000))
     made = desk.decisions(round(script.until_s * NS_PER_S))

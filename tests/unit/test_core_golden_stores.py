@@ -16,9 +16,10 @@ import msgspec
 import pytest
 
 from gateway.config import Loaded, load
-from gateway.core.engine import Engine, Outcome
+from gateway.core.engine import Engine
+from gateway.core.outcome import Outcome
 from gateway.domain import wire
-from gateway.domain.observation import Dropped, ModeChanged, WeightStep
+from gateway.domain.observation import BayStep, Dropped, LevelClaim, ModeChanged, WeightStep
 from gateway.domain.reading import Reading
 from gateway.domain.stock import StockEvent
 from gateway.replay import Past, replay
@@ -46,7 +47,8 @@ SCRIPT = module(GOLDEN / "script.py")
 
 def shop_of(case: Path) -> Loaded:
     own = case / "store.toml"
-    return load(own if own.exists() else GOLDEN / "_store" / "store.toml")
+    shared = GOLDEN / ("_bay" if case.name.startswith("bay_") else "_store") / "store.toml"
+    return load(own if own.exists() else shared)
 
 
 def lines_of(case: Path, shop: Loaded) -> list[bytes]:
@@ -76,6 +78,11 @@ def clock(at_ns: int, start_ns: int) -> str:
 
 def grams(mass_mg: int) -> str:
     return f"{(mass_mg + 500) // 1000:+d}"
+
+
+def step(seen: WeightStep) -> str:
+    outage = ", after an outage" if seen.outage else ""
+    return f"{seen.location}: {grams(seen.step_mg)} g{outage}"
 
 
 class Teller:
@@ -124,8 +131,13 @@ class Teller:
                 why = f"{seen.before} to {seen.after}, {seen.why}"
                 yield f"{head} mode         {seen.device}: {why}"
             elif isinstance(seen, WeightStep):
-                outage = ", after an outage" if seen.outage else ""
-                yield f"{head} step         {seen.location}: {grams(seen.step_mg)} g{outage}"
+                yield f"{head} step         {step(seen)}"
+            elif isinstance(seen, LevelClaim):
+                best = seen.first_units + seen.likelihood_mnat.index(0)
+                what = f"{best} {self.name(seen.gtin)}"
+                yield f"{head} claim        {seen.location}: {seen.source} counts {what}"
+            elif isinstance(seen, BayStep):
+                yield f"{head} steps        {'; '.join(step(one) for one in seen.steps)}"
         for note in outcome.notes:
             yield f"  - {clock(note.at_ns, self._start_ns)} note         {note.code}: {note.text}"
 

@@ -11,10 +11,11 @@ import pytest
 
 from gateway.core.book import Balance, Book, BrokenInvariant, Posting
 from gateway.core.engine import Engine
+from gateway.core.plate_words import PlateRules
 from gateway.core.postings import RECENT_EVENTS
 from gateway.core.scans import SEEN_MAX, Scanner, ScannerRules, ScannerState
 from gateway.core.serials import MEMORY_NS, SERIALS_MAX, Serials
-from gateway.core.weigh import Plate, PlateRules
+from gateway.core.weigh import Plate
 from gateway.domain import wire
 from gateway.domain.observation import Dropped, ScanMove
 from gateway.domain.reading import Command, Reading, Scan, Stocktake, Void, Weight
@@ -49,12 +50,12 @@ def stocktake(at_s: int, qty_milli: int) -> Reading:
 
 
 def removal() -> list[Reading]:
-    """Six seconds of a plate; 302 g leave, a tin or perhaps a box."""
+    """Six seconds of a plate; 313 g leave, a tin or perhaps a box."""
     return [
         Reading(
             START + SECOND + tick * SECOND // 10,
             "scale-a2",
-            Weight(9_000_000 - (302_000 if tick > 30 else 0)),
+            Weight(9_000_000 - (313_000 if tick > 30 else 0)),
         )
         for tick in range(60)
     ]
@@ -187,7 +188,7 @@ def test_serials_are_bounded_in_number_and_time() -> None:
     kept = {key: msgspec.json.encode(seen) for key in serials.changed if (seen := serials.get(key))}
     assert len(kept) <= SERIALS_MAX
     again = Serials()
-    again.restore(dict(sorted(kept.items(), reverse=True)))
+    again.restore({f"serial:{key}": kept[key] for key in sorted(kept, reverse=True)})
     assert again.repeats(MEMORY_NS + 10, "z", "sale", "till-1", "g.9", 0) == "y"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.engine import Outcome, Position
+from gateway.core.outcome import Outcome, Position
 from gateway.domain.messages import Alarm
 from gateway.domain.observation import DeviceSeen
 from gateway.domain.stock import Opened

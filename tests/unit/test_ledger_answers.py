@@ -54,6 +54,7 @@ def ledger(tmp_path: Path) -> Path:
     up = {"driver": "scale_sics", "reason": "opened"}
     silent = {"code": "device_silent", "sev": "warn", "text": "货架秤 silent"}
     journal = {"code": "journal_full", "sev": "page", "dev": None, "text": "disk"}
+    empty = {"code": "empty_facing", "sev": "warn", "dev": None, "gtin": GTIN, "text": "refill"}
     events: list[tuple[str, dict[str, Any]]] = [
         ("device_up", up | {"dev": "scale-a1"}),
         ("device_up", up | {"dev": "scale-a2"}),
@@ -63,6 +64,9 @@ def ledger(tmp_path: Path) -> Path:
         ("alarm", silent | {"dev": "scale-a2"}),
         ("alarm_clear", silent | {"dev": "scale-a1"}),
         ("alarm", journal),
+        ("alarm", empty | {"loc": "a1"}),
+        ("alarm", empty | {"loc": "a2"}),
+        ("alarm_clear", empty | {"loc": "a1"}),
     ]
     reply = take(books, "stockd/v1/s0001/up/ops/batch", ops_batch(events), NOW)
     assert reply.events == len(events)
@@ -103,7 +107,7 @@ def test_stores_devices_and_alerts(ledger: Path, capsys: pytest.CaptureFixture[s
     assert (one["online"], two["online"]) == (True, None)
     assert [(line["stream"], line["watermark"]) for line in one["streams"]] == [
         ("stock", 5),
-        ("ops", 8),
+        ("ops", 11),
     ]
     devices = answer(capsys, ledger, "devices")["devices"]
     assert [(line["device"], line["state"]) for line in devices] == [
@@ -115,7 +119,10 @@ def test_stores_devices_and_alerts(ledger: Path, capsys: pytest.CaptureFixture[s
         ("device_down", "scale-a2"),
         ("device_silent", "scale-a2"),
         ("journal_full", None),
+        ("empty_facing", None),
     ]
+    about = [(line["gtin"], line["location"], line["lot"]) for line in alerts]
+    assert about == [(None, None, None)] * 3 + [(GTIN, "a2", None)]
 
 
 def test_tables_are_for_people(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from hypothesis import strategies as st
 
-from gateway.core.baskets import Trail
 from gateway.core.book import Balance, Book
-from gateway.core.engine import EMPTY, Engine, Outcome, Saved
+from gateway.core.engine import Engine
 from gateway.core.fuse import Fusion
+from gateway.core.outcome import EMPTY, Outcome, Saved
 from gateway.core.postings import Posted, Poster
+from gateway.core.trails import Trail
 from gateway.domain import wire
+from gateway.domain.alert import Told
 from gateway.domain.ids import check_digit
 from gateway.domain.observation import Observation
 from gateway.domain.reading import (
@@ -307,6 +309,7 @@ class Run:
 
     def __init__(self) -> None:
         self.past, self.posted, self.notes, self.observations = Past(), [], [], []
+        self.alerts: list[Told] = []
         self.balances: dict[tuple[str, str, str], Balance] = {}
         self.parts: dict[str, bytes] = {}
         self.engine = Engine(CONFIG, SHOP, wire.ZERO_INST, self.past)
@@ -319,6 +322,7 @@ class Run:
         self.posted += outcome.posted
         self.observations += outcome.observations
         self.notes += outcome.notes
+        self.alerts += outcome.alerts
         self.balances |= {(b.loc, b.gtin, b.lot): b for b in outcome.balances}
         for key, body in outcome.parts:
             if body is None:

@@ -6,8 +6,12 @@
     40    device scale-a1 up identity=usb:0403:6001:A    which hardware it is
     0     count a1 Jar 10 [lot=L1]     a stocktake command: ten pieces (3.25 would be kilograms)
     0     writeoff a1 Jar 1 damaged    and `adjust a1 Jar -1 other`
+    5     begin a1 b1 [by=rfid]        a stocktake of places (none: of all); `finish 5 [zero=1]` and
+    90    cancel 5                     `cancel 5` name it by the second in which it began
+    30    tags rfid-1/2 Cup 1-5 for=30 serials 1 to 5 of Cup before antenna 2, read every second
     0     mode hand-1 restock [location=back] [ref=D7]
     0     quantity till-1 6            void 5 (a seq)   tare scale-a1   device scale-a1 down
+    5     zero scale-a1                staff say that the plate is empty
     10    put scale-a1 500 [over=5]    grams that come to lie on the plate, in so many seconds
     20    take scale-a1 500            grams that leave it
     30    touch scale-a1 200 for=1     a hand that presses and goes
@@ -16,7 +20,7 @@
     60    drift scale-a1 0.01          grams per second from here on
     70    quiet scale-a1 for=30        keeps the scale talking when nothing happens to it
     80    stick scale-a1 for=40        its cell fails: one constant value
-    99    end                          moves time
+    99    end                          moves time; 30d28800 is thirty days and eight hours
           put hub-1/2 500              channel 2 of a controller of several plates
 
 Scales speak ten times a second, from five seconds before until five after anything that happens to
@@ -41,13 +45,19 @@ from gateway.domain.reading import (
     Scan,
     SetMode,
     Stocktake,
+    StocktakeCancel,
+    StocktakeFinish,
+    StocktakeStart,
+    Tag,
     Tare,
     Void,
     Weight,
     Writeoff,
+    Zero,
 )
 
 SECOND = 1_000_000_000
+MILLI = SECOND // 1000
 TICK = SECOND // 10
 AROUND = 5 * SECOND
 START = 1_780_300_800 * SECOND
@@ -167,6 +177,8 @@ class Script:
                 plate = self._plates.setdefault(args[0], Plate())
                 plate.states.append((at, args[1] == "up"))
                 plate.happened(at, at)
+        elif verb == "tags":
+            self._tags(at, args, milli_seconds(options["for"]))
         elif verb == "end":
             self._say(at, "clock", DeviceState("up", "time goes on"))
         else:
@@ -189,6 +201,22 @@ class Script:
                 return Void(int(args[0]))
             case "tare":
                 return Tare(args[0])
+            case "zero":
+                return Zero(args[0])
+            case "begin":
+                return StocktakeStart(tuple(args), options.get("by", "scan"))  # type: ignore[arg-type]
+            case "finish":
+                return StocktakeFinish(stocktake(args[0]), "zero" in options)
+            case "cancel":
+                return StocktakeCancel(stocktake(args[0]))
+
+    def _tags(self, at: int, args: list[str], length: int) -> None:
+        device, antenna = args[0].split("/")
+        first, last = args[2].split("-")
+        for serial in range(int(first), int(last) + 1):
+            epc = sgtin_96(self._gtin(args[1]), serial)
+            for moment in range(at + serial * MILLI, at + length, SECOND):
+                self._say(moment, device, Tag(epc, int(antenna), -5500))
 
     def _gtin(self, name: str) -> str:
         return self._gtins.get(name, name)
@@ -215,7 +243,20 @@ class Script:
                 plate.stuck.append((at, at + length))
 
 
+def stocktake(second: str) -> str:
+    """The number of the stocktake that began then."""
+    return f"C-{(START + milli_seconds(second)) // MILLI}"
+
+
+def sgtin_96(gtin: str, serial: int) -> str:
+    """The tag of one unit; company prefix of seven digits (EPC Tag Data Standard, SGTIN-96)."""
+    company, item = int(gtin[1:8]), int(gtin[0] + gtin[8:13])
+    bits = 0x30 << 88 | 1 << 85 | 5 << 82 | company << 58 | item << 38 | serial
+    return f"{bits:024X}"
+
+
 def milli_seconds(text: str) -> int:
-    """Seconds with up to nine places, in nanoseconds."""
+    """Seconds with up to nine places, or 30d12.5, in nanoseconds."""
+    days, _, text = text.rpartition("d")
     whole, _, part = text.partition(".")
-    return int(whole or 0) * SECOND + int((part + "0" * 9)[:9])
+    return int(days or 0) * 86_400 * SECOND + int(whole or 0) * SECOND + int((part + "0" * 9)[:9])
