@@ -69,6 +69,7 @@ class Options:
     format: Literal["auto", "zebra", "impinj"] = "auto"
     # antenna to location, as {1 = "a1"}; empty: all at the reader's own
     antennas: Mapping[str, str] = field(default_factory=dict)
+    stock: bool = True  # its tags move the stock; false: they are only shown
 
     def __post_init__(self) -> None:
         for antenna, place in self.antennas.items():

@@ -62,6 +62,7 @@ class Options:
     version: Literal["auto", "1.0.1"] = "auto"  # auto: 1.1 where the reader has it
     keepalive_ms: int = 2000  # the reader is lost after three that are missing; 200 to 60000
     impinj: bool = True  # use the vendor's extensions where the reader is theirs
+    stock: bool = True  # its tags move the stock; false: they are only shown
 
     def __post_init__(self) -> None:
         for antenna, place in self.antennas.items():

@@ -21,6 +21,7 @@ from gateway.domain.observation import (
     ScanMove,
     Swapped,
     Swept,
+    TagsMoved,
     TillLine,
     WeightStep,
 )
@@ -105,6 +106,22 @@ BECAUSE: Final[Mapping[str, tuple[str, str]]] = {
     "level_claim": (
         "传感器数出的数量与账面不同，隔一段时间再看仍然如此。",
         "A sensor counts another number than the book held, and still did when looked at again.",
+    ),
+    "tag_left": (
+        "射频标签离开了这里，店内各处都读不到。",
+        "Its RFID tag left the place and is heard nowhere.",
+    ),
+    "tag_back": (
+        "第 {seq} 号拿走的商品，射频标签又回到了货架。",
+        "The RFID tag of what event {seq} took is back on a shelf.",
+    ),
+    "tag_moved": (
+        "射频标签从一处移到了另一处。",
+        "Its RFID tag went from one place to another.",
+    ),
+    "tag_exit": (
+        "射频标签到了出口，没有对应的销售。",
+        "Its RFID tag is at the exit, and no sale was made of it.",
     ),
     "ledger": ("总账接受了本店的记录。", "The central ledger granted an epoch."),
 }
@@ -206,6 +223,9 @@ def evidence(seen: Observation | None, lang: Lang) -> str:
         return f"{seen.device}: {came}"
     if isinstance(seen, Swapped):
         return f"{seen.device}: {seen.before} → {seen.after}"
+    if isinstance(seen, TagsMoved):
+        what = ("读到标签", "tags came") if seen.came else ("标签离开", "tags left")
+        return f"{say(what, lang)} {seen.device}: {seen.location}, {len(seen.tags)}"
     if isinstance(seen, Swept):
         label = say(("射频盘点", "RFID sweep"), lang)
         return f"{label} {seen.stocktake}"

@@ -72,21 +72,48 @@ class Baskets:
         trail = self.trail(gtin)
         for entry in [e for e in trail.basket if e.until_ns <= at_ns]:
             trail.basket.remove(entry)
-            event = self._poster.move(
-                "loss",
-                at_ns,
-                BASKET,
-                LOST,
-                gtin,
-                [(entry.lot, entry.qty_milli)],
-                Because("basket_timeout", seq=entry.seq),
-                src=(),
-                conf=LOSS_CONF,
-                reason="unpaid_or_unsensed",
-            )
-            trail.lost.append(Lost(at_ns, entry.qty_milli, entry.lot, event.seq, entry.at_ns))
+            because = Because("basket_timeout", seq=entry.seq)
+            self._lose(at_ns, gtin, entry, because, src=(), conf=LOSS_CONF,
+                       reason="unpaid_or_unsensed")  # fmt: skip
         trail.lost = [x for x in trail.lost if x.at_ns + HEAL_BY_RETURN_NS > at_ns]
         self._changed(gtin)
+
+    def _lose(
+        self, at_ns: int, gtin: str, entry: Entry, because: Because, **members: object
+    ) -> None:
+        """Units are given up, until they are seen again."""
+        parts = [(entry.lot, entry.qty_milli)]
+        event = self._poster.move("loss", at_ns, BASKET, LOST, gtin, parts, because, **members)
+        lost = Lost(at_ns, entry.qty_milli, entry.lot, event.seq, entry.at_ns)
+        self.trail(gtin).lost.append(lost)
+
+    def gone_out(self, at_ns: int, gtin: str, qty_milli: int, seq: int, **members: object) -> None:
+        """Units of a pick were seen to leave the shop unpaid."""
+        for entry in self.own(gtin, qty_milli, seq):
+            self._lose(at_ns, gtin, entry, Because("tag_exit", seq=seq), **members)
+
+    def own(self, gtin: str, qty_milli: int, seq: int) -> list[Entry]:
+        """Takes up to so much of what a pick put into the basket and nobody paid yet."""
+        trail = self.trail(gtin)
+        order = [entry for entry in trail.basket if entry.seq == seq]
+        taken = self._take(trail, order, qty_milli)
+        self._changed(gtin)
+        return taken
+
+    def unpaid(self, gtin: str, seq: int) -> bool:
+        """Whether what a pick took is still in a basket."""
+        trail = self.trails.get(gtin)
+        return trail is not None and any(entry.seq == seq for entry in trail.basket)
+
+    def waits(self, gtin: str) -> bool:
+        """Whether a sale of the last moments still waits for its pick."""
+        trail = self.trails.get(gtin)
+        return trail is not None and bool(trail.open)
+
+    @property
+    def age_ns(self) -> int:
+        """How old a pick is before a sale takes it."""
+        return self._age_ns
 
     def picked(
         self,
@@ -211,6 +238,8 @@ class Baskets:
 
     def unlose(self, at_ns: int, gtin: str, qty_milli: int) -> list[Lost]:
         """Losses of the last two days that units seen again on a shelf explain, newest first."""
+        if gtin not in self.trails:
+            return []
         out = self._unlose(at_ns, gtin, qty_milli, HEAL_BY_RETURN_NS)
         self._changed(gtin)
         return out
@@ -219,7 +248,9 @@ class Baskets:
         self, gtin: str, qty_milli: int, loc: str | None = None, since_ns: int = 0
     ) -> list[Entry]:
         """Takes up to so much out of the basket, newest first: it was put back."""
-        trail = self.trail(gtin)
+        trail = self.trails.get(gtin)
+        if trail is None or not trail.basket:
+            return []
         order = [
             entry
             for entry in reversed(trail.basket)

@@ -25,6 +25,7 @@ from gateway.core.sensors import Sensors, weighed
 from gateway.core.serials import Serials
 from gateway.core.stocktakes import StocktakeView
 from gateway.core.sweeps import Sweeps
+from gateway.core.tag_watch import TagWatch
 from gateway.core.vitals import Trouble
 from gateway.core.weigh import Plate
 from gateway.domain.alert import Alert
@@ -57,6 +58,10 @@ REF_MAX: Final = 64
 """Characters of a business document's number."""
 
 
+LIVED: Final = "lived:engine"
+"""The part that says until when plates were heard."""
+
+
 class Engine:
     """One store's mind. Not thread-safe; knows no time but what it is told."""
 
@@ -68,12 +73,13 @@ class Engine:
         self._fusion = Fusion(store, settings.fusion, self._poster, weighed(settings), saved.parts)
         self._serials = Serials()
         self._serials.restore(saved.parts)
-        sensors = Sensors(settings, store, self._serials, saved.parts, saved.position.at_ns)
+        sensors = Sensors(settings, store, self._serials, saved.parts, _lived_ns(saved))
         self._sensors = sensors
         self._scanners, self._plates = sensors.scanners, sensors.plates
         self._plates.levels.know(self._fusion.alone, self._fusion.view)
         self._readers = sensors.readers
         self._sweeps = Sweeps(store, sensors.readers)
+        self._tags = TagWatch(store, sensors.readers, self._fusion.tags)
         self._hardware = Hardware(saved.parts)
         self._lanes = Lanes(
             self._fusion.tills, self._poster, sensors.labels, sensors.tills, sensors.lane_of
@@ -143,6 +149,8 @@ class Engine:
         elif due not in self._scanner_due.values():
             for reader in self._readers.values():
                 reader.advance(self._now_ns)
+            for seen in self._tags.tick(self._now_ns):  # each is booked before the next is asked
+                self._observe([msgspec.structs.replace(seen, ref=self._ref(self._now_ns))])
         else:
             device = min(name for name, at_ns in self._scanner_due.items() if at_ns == due)
             observations = self._scanners[device].advance(self._now_ns)
@@ -324,10 +332,12 @@ class Engine:
     def plate_parts(self, *, unseen: bool = False) -> tuple[tuple[str, bytes | None], ...]:
         """Levels of the plates that have settled: drift moves them without an event.
 
-        With `unseen` only those never asked for before: a first level must not wait.
+        With `unseen` only those never asked for before: a first level must not wait. With them goes
+        the time: how long nobody heard the plates is told by it after a restart.
         """
         names = self._plates.settled(unseen=unseen)
-        return tuple((f"plate:{name}", self._part(f"plate:{name}")) for name in names)
+        levels = tuple((f"plate:{name}", self._part(f"plate:{name}")) for name in names)
+        return (*levels, (LIVED, str(self._now_ns).encode())) if self._plates.levelled else levels
 
     def plates(self, device: str) -> list[tuple[str, Plate, Trouble, int | None]]:
         """Location, detector, trouble and most units counted of each plate, for the status."""
@@ -363,3 +373,8 @@ class Engine:
     def balances(self) -> Mapping[tuple[str, str, str], int]:
         """The book as it stands: (loc, gtin, lot or '') to milli."""
         return self._poster.book.snapshot()
+
+
+def _lived_ns(saved: Saved) -> int:
+    """When the state was kept, or plates were heard after it."""
+    return max(saved.position.at_ns, int(saved.parts.get(LIVED, b"0")))

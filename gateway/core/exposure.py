@@ -27,9 +27,9 @@ MISSES: Final = MICRO
 KEPT_PERCENT: Final = 98
 P_MIN: Final = 50_000
 P_MAX: Final = 990_000
-EPS_MNAT: Final = 13_816
-"""ln(1,000,000): a tag that is there is taken for leaving once in a million."""
-SILENT_VISITS: Final = 30
+EPS_MNAT: Final = 11_513
+"""ln(100,000): a tag that is there is taken for leaving once in so many (DECISIONS)."""
+SILENT_VISITS: Final = 20
 """Plain visits after which a silent tag is no longer expected: it lets a swept group go."""
 FULL_SHARE: Final = 750_000
 """Below this share of the expected answers a visit counts by its square."""

@@ -14,26 +14,25 @@ from heapq import heappop, heappush
 import msgspec
 
 from gateway.core.baskets import PROVEN_CONF, Baskets
-from gateway.core.belief import Belief, View
+from gateway.core.belief import View
 from gateway.core.book import BrokenInvariant
 from gateway.core.corrections import Corrections
 from gateway.core.counts import Count, Counts
-from gateway.core.doubts import Doubt
 from gateway.core.levels import Alone
-from gateway.core.masses import Learned
 from gateway.core.orders import Orders, Removal, document_of
+from gateway.core.parts import Part
 from gateway.core.patience import Patience, Waits
 from gateway.core.places import Place
 from gateway.core.postings import Poster
 from gateway.core.shaking import Shaken
 from gateway.core.shelves import Shelves
 from gateway.core.staff import Staff
-from gateway.core.stocktakes import Running, Tallied
-from gateway.core.tills import Receipt, Taps, Tills
+from gateway.core.tag_book import TagBook
+from gateway.core.tag_flows import TagFlows
+from gateway.core.tills import Tills
 from gateway.core.trails import Trail
-from gateway.core.watches import Watch, Watches
+from gateway.core.watches import Watches
 from gateway.core.whereabouts import Whereabouts
-from gateway.domain.alert import Alert
 from gateway.domain.observation import (
     BayStep,
     Because,
@@ -44,6 +43,7 @@ from gateway.domain.observation import (
     Ordered,
     ScanMove,
     Swept,
+    TagsMoved,
     TillLine,
     WeightStep,
     bare,
@@ -54,22 +54,6 @@ from gateway.domain.store import Store
 from gateway.domain.units import PIECE_MILLI
 
 WAITS = "waits:shop"
-Part = (
-    Waits
-    | Trail
-    | Place
-    | Learned
-    | Shaken
-    | Count
-    | Receipt
-    | Taps
-    | Belief
-    | Alert
-    | Watch
-    | Doubt
-    | Running
-    | Tallied
-)
 
 
 class Fusion:
@@ -105,9 +89,12 @@ class Fusion:
         self._corrections = Corrections(
             store, poster, self._shelves, weighed, lambda key: self._touch(f"belief:{key}")
         )
+        self.tags = TagBook(poster, self._keep)
+        self._tag_flows = TagFlows(store, poster, self._baskets, weighed, self.tags)
         self._staff = Staff(
-            poster, self._shelves, self._where, weighed, self._learn, self._corrections.drawn
-        )
+            poster, self._shelves, self._where, weighed, self._learn, self._corrections.drawn,
+            self._tag_flows.brought,
+        )  # fmt: skip
         self._counts = Counts(
             settings.mode_idle_s,
             poster,
@@ -210,6 +197,8 @@ class Fusion:
             "alert": self.watches.alerts.open,
             "watch": self.watches.watches,
             "doubt": self.watches.doubts.of,
+            "tag": self.tags.serials,
+            "tagged": self.tags.held,
         }[kind]  # type: ignore[assignment]
         return parts.get(name)
 
@@ -241,6 +230,7 @@ class Fusion:
             else:
                 continue
             self._touch(key)
+        self.tags.restore(saved)
         self.tills.restore(saved)
         self.watches.restore(saved)
         self.changed.clear()
@@ -263,6 +253,8 @@ class Fusion:
         elif isinstance(observation, LevelClaim):
             self._corrections.claimed(number, observation)
             self.stocktakes.claimed(observation)
+        elif isinstance(observation, TagsMoved):
+            self._tag_flows.moved(number, observation)
         elif isinstance(observation, Swept):
             self.stocktakes.swept(observation)
         elif isinstance(observation, Ordered):

@@ -188,6 +188,11 @@ class Zones:
         for tag in self._tags.values():
             yield tag.key, tag.antenna, tag.exiting
 
+    def where(self, key: str) -> tuple[int, bool] | None:
+        """The antenna of a tag that is here, and whether it is leaving; None when it is not."""
+        tag = self._tags.get(key)
+        return None if tag is None else (tag.antenna, tag.exiting)
+
     def rssi_cdbm(self, key: str) -> int | None:
         """How strongly a tag that is here is heard where it lives; None: not told."""
         return self._tags[key].rssi_cdbm

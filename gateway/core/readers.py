@@ -2,8 +2,8 @@
 
 Here: readings of a reader to presence (`presence`), counts, the news of its antennas, the
 difference between its clock and ours (ALGORITHMS 6.2), and the frozen view of it all for people.
-Not here: what a tag is (`domain.epc`), exposure and moves (`exposure`, `presence`), stock: what
-tags come to is not booked yet.
+Not here: what a tag is (`domain.epc`), exposure and moves (`exposure`, `presence`), what it means
+for the stock (`tag_watch`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Final
 
-from gateway.core.presence import ZoneRules, Zones
+from gateway.core.presence import TagMove, ZoneRules, Zones
 from gateway.domain.epc import NotGs1, Sgtin, cached_epc
 from gateway.domain.reading import DeviceState, Tag, Word
 from gateway.domain.store import LocationKind
@@ -21,6 +21,8 @@ from gateway.domain.units import NS_PER_S
 
 CONFIRM_S: Final = {"shelf": 120, "backroom": 600, "receiving": 600, "till": 30, "exit": 30}
 FLOOR_S: Final = {"till": 4, "exit": 4}
+STORED_FLOOR_S: Final = 7
+"""Of full exposure, where goods lie."""
 OTHERS_SHOWN_MAX: Final = 100
 ANTENNAS_MAX: Final = 64
 NEWS: Final = re.compile(r"antenna ([0-9]{1,5}) (lost|connected)\b")
@@ -49,6 +51,8 @@ class ReaderRules(Word, frozen=True):
     kind: LocationKind
     """Place of the antennas that `antennas` does not name."""
     antennas: tuple[AntennaPlace, ...] = ()
+    stock: bool = False
+    """Its tags move the stock; else they are only shown."""
 
     def zone(self, antenna: int) -> ZoneRules:
         """The rules of what an antenna covers, by its kind of place."""
@@ -58,7 +62,7 @@ class ReaderRules(Word, frozen=True):
             antenna,
             place.location,
             confirm_s=CONFIRM_S[place.kind],
-            floor_s=FLOOR_S.get(place.kind, 10),
+            floor_s=FLOOR_S.get(place.kind, STORED_FLOOR_S),
             rssi_floor_cdbm=place.rssi_floor_cdbm,
         )
 
@@ -172,6 +176,7 @@ class ClockOffset:
 class _Antenna:
     def __init__(self) -> None:
         self.up = True
+        self.since_ns = 0
         self.reads = 0
         self.news = ""
         self.news_at_ns: int | None = None
@@ -190,12 +195,13 @@ class Reader:
             place.antenna: _Antenna() for place in rules.antennas[:ANTENNAS_MAX]
         }
         self._gs1_reads = self._other_reads = self._over = 0
+        self._moves: list[TagMove] = []
 
     def tag(self, at_ns: int, tag: Tag) -> None:
         """A report of a tag by one antenna."""
         due_ns = self._zones.deadline()
         if due_ns is not None and due_ns <= at_ns:
-            self._zones.advance(at_ns)
+            self.advance(at_ns)
         key = tag.epc.upper()
         if isinstance(cached_epc(key), NotGs1):
             self._other_reads += tag.count
@@ -208,6 +214,8 @@ class Reader:
         antenna.reads += tag.count
         if not self._up:
             self._up_ns = at_ns
+        if not antenna.up:
+            antenna.since_ns = at_ns
         self._up = antenna.up = True
         seen_us = tag.last_us
         if seen_us is not None:
@@ -242,6 +250,8 @@ class Reader:
         if known is None:
             self._over += 1
             return
+        if not known.up:
+            known.since_ns = at_ns
         known.up = news[2] == "connected"
         known.news, known.news_at_ns = state.reason, at_ns
         if not known.up:
@@ -249,7 +259,19 @@ class Reader:
 
     def advance(self, at_ns: int) -> None:
         """It is now `at_ns`: what is due by then happens, each at its own time."""
-        self._zones.advance(at_ns)
+        moves = self._zones.advance(at_ns)
+        if self._rules.stock:
+            self._moves += moves
+
+    @property
+    def stock(self) -> bool:
+        """Whether its tags move the stock."""
+        return self._rules.stock
+
+    def moved(self) -> list[TagMove]:
+        """What came, went and moved since the last call."""
+        moves, self._moves = self._moves, []
+        return moves
 
     def deadline(self) -> int | None:
         """When something happens by itself."""
@@ -266,6 +288,32 @@ class Reader:
             for n, antenna in self._antennas.items()
         )
         return self._up_ns if self._up and listens else None
+
+    def hears_all_since_ns(self, location: str) -> int | None:
+        """Since when every antenna of a place has been listening without a break; None: not now."""
+        there = [a for n, a in self._antennas.items() if self.place(n) == location]
+        if not (self._up and there and all(antenna.up for antenna in there)):
+            return None
+        return max(self._up_ns, *(antenna.since_ns for antenna in there))
+
+    def place(self, antenna: int) -> str:
+        """Where an antenna looks."""
+        return self._rules.zone(antenna).location
+
+    def place_of(self, epc: str) -> tuple[str, bool] | None:
+        """Where a tag is and whether it is leaving; None where this reader has it nowhere."""
+        found = self._zones.where(epc)
+        return None if found is None else (self.place(found[0]), found[1])
+
+    def strength_cdbm(self, epc: str) -> int | None:
+        """How strongly a tag that is here is heard; None: not told."""
+        return self._zones.rssi_cdbm(epc)
+
+    def everywhere(self) -> Iterator[tuple[str, str, bool]]:
+        """Every tag that is here: its EPC, its place, whether it is leaving."""
+        places = {number: self.place(number) for number in self._antennas}
+        for key, antenna, leaving in self._zones.tags():
+            yield key, places[antenna], leaving
 
     def sightings(self) -> Iterator[Sighting]:
         """The tags of products that are here."""

@@ -91,7 +91,8 @@ class Sensors:
         told = device.options.get("antennas")
         places = told.items() if isinstance(told, Mapping) else ()
         antennas = tuple(AntennaPlace(int(n), place, kinds[place]) for n, place in places)
-        rules = ReaderRules(device.id, device.location, kinds[device.location], antennas)
+        stock = bool(device.options.get("stock", True))
+        rules = ReaderRules(device.id, device.location, kinds[device.location], antennas, stock)
         self.readers[device.id] = Reader(rules)
 
     def _lightest_mg(self, location: str) -> int | None:

@@ -28,10 +28,11 @@ class Staff:
         weighed: frozenset[str],
         learn: Callable[[ScanMove], None],
         drawn: Callable[[int, str, str, int], None],
+        brought: Callable[[int, str, str, int], int],
     ) -> None:
         """`learn(scan)` takes note of what a label says, `drawn(at_ns, source, gtin, qty_milli)`
-        of what is about to leave a place."""
-        self._drawn = drawn
+        of what is about to leave a place; `brought` is what tags were seen to carry to a shelf."""
+        self._drawn, self._brought = drawn, brought
         self._poster, self._shelves, self._where = poster, shelves, where
         self._weighed, self._learn = weighed, learn
 
@@ -50,6 +51,7 @@ class Staff:
         qty = s.qty_milli
         if home in self._weighed:
             qty -= self._shelves.restock_scanned(s.at_ns, home, s.gtin, qty)
+        qty -= self._brought(s.at_ns, home, s.gtin, qty)
         if not qty:
             return
         self._learn(s)

@@ -154,6 +154,30 @@ class LevelClaim(Word, frozen=True, tag_field="obs", tag="level"):
     """Of every count outside the table: sensors err in ways that no model holds."""
 
 
+class MovedTag(Word, frozen=True, array_like=True):
+    """One tag of `TagsMoved`."""
+
+    epc: str
+    gtin: str
+    """Of the units: a tagged case is its content."""
+    units: int
+
+
+class TagsMoved(Word, frozen=True, tag_field="obs", tag="tags"):
+    """Tags were heard where they had not been, or fell silent where they were (ALGORITHMS 3.4).
+
+    Only of products of the catalogue, and only what is news to the book.
+    """
+
+    at_ns: int
+    device: str
+    ref: str
+    location: str
+    came: bool
+    """False: they left, and no reader hears them anywhere."""
+    tags: tuple[MovedTag, ...]
+
+
 class SweptProduct(Word, frozen=True):
     """Tags of one product before the readers of a place."""
 
@@ -205,6 +229,7 @@ Observation = (
     | WeightStep
     | BayStep
     | LevelClaim
+    | TagsMoved
     | Swept
     | DeviceSeen
     | Swapped
@@ -241,6 +266,10 @@ BECAUSE: Final = (
     "session",
     "count_closed",
     "level_claim",
+    "tag_left",
+    "tag_back",
+    "tag_moved",
+    "tag_exit",
     "ledger",
 )
 
