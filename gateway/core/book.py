@@ -7,12 +7,15 @@ Not here: why something moves (`fuse`), where it is stored (`journal`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
 from gateway.domain.reading import Word
 from gateway.domain.stock import BASKET, Line, Uom, imbalance
 
+SHARED_MAX: Final = 3
+"""Names in a tuple that is kept once for all."""
 Key = tuple[str, str, str]
 """(loc, gtin, lot), with '' for the lot that is not known."""
 
@@ -48,10 +51,12 @@ class Book:
 
     def __init__(self, balances: Iterable[Balance] = ()) -> None:
         self._qty: dict[Key, int] = {}
-        self._lots: dict[tuple[str, str], dict[str, None]] = {}
+        self._lots: dict[tuple[str, str], tuple[str, ...]] = {}
         """By place and product, in order of first receipt."""
         self._products: dict[str, dict[str, None]] = {}
-        self._places: dict[str, dict[str, None]] = {}
+        self._places: dict[str, tuple[str, ...]] = {}
+        self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """The few distinct ones of both: most products lie where many others do, without lots."""
         self._exp: dict[tuple[str, str], str] = {}
         self._uom: dict[str, Uom] = {}
         self.changed: dict[Key, None] = {}
@@ -88,7 +93,7 @@ class Book:
 
     def places(self, gtin: str) -> tuple[str, ...]:
         """Accounts that hold or ever held a product, in order of first receipt."""
-        return tuple(self._places.get(gtin, ()))
+        return self._places.get(gtin, ())
 
     def lots_of(self, gtin: str) -> tuple[str, ...]:
         """Lots of a product that any account ever held, '' left out."""
@@ -117,7 +122,7 @@ class Book:
 
         What the place does not hold is taken from the unknown lot ''. ALGORITHMS 5.7.
         """
-        held = self._lots.get((loc, gtin), {})
+        held = self._lots.get((loc, gtin), ())
         order = sorted(
             (lot for lot in held if self._qty[loc, gtin, lot] > 0),
             key=lambda lot: (not lot, self._exp.get((gtin, lot), "9999-99-99")),
@@ -189,6 +194,14 @@ class Book:
     def _put(self, key: Key, qty: int) -> None:
         self._qty[key] = qty
         self.changed[key] = None
-        self._lots.setdefault(key[:2], {})[key[2]] = None
-        self._products.setdefault(key[0], {})[key[1]] = None
-        self._places.setdefault(key[1], {})[key[0]] = None
+        loc, gtin, lot = key
+        lots = self._lots.get((loc, gtin), ())
+        if lot not in lots:
+            self._lots[loc, gtin] = self._share((*lots, lot))
+        places = self._places.get(gtin, ())
+        if loc not in places:
+            self._places[gtin] = self._share((*places, loc))
+            self._products.setdefault(loc, {})[gtin] = None
+
+    def _share(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return self._shared.setdefault(names, names) if len(names) <= SHARED_MAX else names

@@ -155,6 +155,11 @@ class Plates:
         self._levels_told.update(dict.fromkeys(names))
         return names
 
+    @property
+    def levelled(self) -> bool:
+        """Whether any plate has ever had a level that was kept."""
+        return bool(self._levels_told)
+
     def view(self, at_ns: int, device: str) -> list[tuple[str, Plate, Trouble, int | None]]:
         """Location, detector, trouble and most units counted of each plate, for the status."""
         return [

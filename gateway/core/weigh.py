@@ -17,7 +17,7 @@ from gateway.core.plate_words import PlateRules, PlateState
 from gateway.domain.observation import WeightStep
 from gateway.domain.units import NS_PER_MS, NS_PER_S, div_half_even, sqrt_floor
 
-SLOW_NS: Final = 2000 * NS_PER_MS
+SLOW_NS: Final = 1900 * NS_PER_MS
 """A motion longer than this was no quick reach: it may go on, and is believed less."""
 SLOW_HOLD_NS: Final = 500 * NS_PER_MS
 DOUBT_NS: Final = 500 * NS_PER_MS
@@ -29,9 +29,10 @@ DEAF_PARTS: Final = 8
 CALM_PARTS: Final = 40
 """Ringing and vibration below this part of a step do not hide a level that is steady."""
 SLOW_CALM_PARTS: Final = 80
+"""The same after a slow motion."""
 LAX: Final = 2
-"""What vibrates may have so many times the variance, and its means may lie so much further apart,
-as long as they do not by more than 3/4 of twice the deviation within: hands do."""
+"""What vibrates may have so many times the variance, and means so much further apart, as long as
+these are within 1.5 of its own deviations: where a hand comes or goes they are not."""
 STEADY_K: Final = 46
 """Three means, each of m samples of one level in a row, lie within sqrt(46/m) sigma 98 times of 100
 (computed for medians of three readings with normal noise, and sigma as it is learned here)."""
@@ -42,9 +43,9 @@ CREEP_HOLD_NS: Final = 1000 * NS_PER_MS
 STABLE_PATIENCE_NS: Final = 1500 * NS_PER_MS
 """How long a quiet plate waits for the scale's own stable flag: an extra gate, never the only."""
 TAU_NS: Final = 20 * NS_PER_S
-SHORT_NS: Final = 5 * NS_PER_S
-"""A restart of the gateway no longer than this is no outage of its plates: they kept their power,
-and it hides one movement at most (DECISIONS)."""
+SHORT_NS: Final = 10 * NS_PER_S
+"""A restart of the gateway no longer than this, from the last state on disk (at most 5 s old), is
+no outage of its plates: they kept their power; it hides one movement at most (DECISIONS)."""
 THETA_MAX_MG: Final = 6000
 
 
