@@ -142,7 +142,10 @@ def _lookers(add: Add) -> None:
     bench.add_argument("what", choices=("latency", "pipeline", "store"))
     bench.add_argument("--seeds", default="1-4", metavar="A-B", help="store: which seeds")
     bench.add_argument("--level", choices=("L1", "L2", "L3"), default="L2", help="store: noise")
-    bench.add_argument("--only", default="weight,rfid,fusion", help="store: which channels")
+    bench.add_argument("--only", default="weight,rfid,fusion,memory", help="store: which channels")
+    bench.add_argument(
+        "--report", metavar="DIR", help="store: write report.md, .json and gates.svg"
+    )
     bench.add_argument("--seconds", type=float, default=10.0)
     bench.add_argument("--rate", type=int, default=100, help="latency: scans per second")
     delay = "latency: delay each fsync of gateway and floor by this much"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -57,6 +58,11 @@ def _store(args: argparse.Namespace) -> int:
     if not seeds:
         raise UserError(f"--seeds {args.seeds}: no seed is in it", USAGE)
     result = harness.run(seeds, args.level, channels, _progress)
+    if args.report:
+        try:
+            harness.report(result, Path(args.report))
+        except OSError as error:
+            raise UserError(f"--report {args.report}: {error.strerror}") from None
     if args.json:
         sys.stdout.buffer.write(msgspec.json.encode(result._asdict()) + b"\n")
     else:

@@ -179,7 +179,8 @@ class _World:
             if luck < noise.missed:
                 self._gone.append(Gone(taken_ns, sku.gtin, 1, stolen=False))
             elif luck < noise.missed + noise.swapped:
-                other += 1
+                other += 1  # paid as something else: of this product a unit left unpaid
+                self._gone.append(Gone(taken_ns, sku.gtin, 1, stolen=False))
             elif luck < noise.missed + noise.swapped + noise.doubled:
                 rung += 2
             else:

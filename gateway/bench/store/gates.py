@@ -87,6 +87,9 @@ GATES: Final = (
     Gate("E3", "final states that differ: samples", "fusion", "E3/samples.differ", "==", 0),
     Gate("E3", "final states that differ: shuffled", "fusion", "E3/shuffled.differ", "==", 0),
     Gate("E3", "final states that differ: crash", "fusion", "E3/crash.differ", "==", 0),
+    Gate("E4", "20k product-locations, 50k tags: MiB", "memory", "E4.mb", "<=", 100),
+    Gate("E4", "fused decision per weight sample, us", "memory", "E4.weight_us", "<=", 15),
+    Gate("E4", "fused decision per tag read, us", "memory", "E4.tag_us", "<=", 20),
     Gate("E5", "replays that differ: wake-ups", "fusion", "E5/wake_ups.differ", "==", 0),
     Gate("E5", "replays that differ: batches", "fusion", "E5/batches.differ", "==", 0),
     Gate("E5", "replays that differ: restarts", "fusion", "E5/restarts.differ", "==", 0),
@@ -97,5 +100,4 @@ ELSEWHERE: Final = (
     Elsewhere("S4, E1", "scan to journal and to MQTT", "stockd bench latency"),
     Elsewhere("C1-C7", "cameras", "not in this version"),
     Elsewhere("E2", "pick to published", "W3 and stockd bench latency"),
-    Elsewhere("E4", "memory of the core's state", "not in this version"),
 )

@@ -6,18 +6,26 @@ measures (`weight`, `rfid`, `fusion`), how seeds become a verdict (`verdicts`).
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
+from gateway import core
 from gateway.bench.machine import Machine, machine
-from gateway.bench.store import fusion, rfid, weight
+from gateway.bench.store import fusion, memory, rfid, weight
 from gateway.bench.store.gates import ELSEWHERE, GATES, Gate
+from gateway.bench.store.plots import svg
 from gateway.bench.store.verdicts import Figures, Verdict, judge
 
-CHANNELS: Final = {"weight": weight, "rfid": rfid, "fusion": fusion}
+CHANNELS: Final = {"weight": weight, "rfid": rfid, "fusion": fusion, "memory": memory}
+ONCE: Final = ("memory",)
+"""Channels in which a seed changes next to nothing: only the first is measured."""
 LEVELS: Final = ("L1", "L2", "L3")
 BASELINES: Final = (
     "till.F1.per_1000_sold", "naive.F1.per_1000_sold", "window10.F1.per_1000_sold",
@@ -32,6 +40,8 @@ class StoreBench(NamedTuple):
     """The result: verdicts, baselines, and the figures of each channel and seed."""
 
     machine: Machine
+    core_sha256: str
+    """Of the sources of the core: its parameters are frozen in them (7.6)."""
     level: str
     seeds: tuple[int, ...]
     verdicts: tuple[Verdict, ...]
@@ -54,6 +64,7 @@ def run(
             pool.submit(CHANNELS[name].measure, seed, level): (name, seed)
             for seed in seeds
             for name in channels
+            if name not in ONCE or seed == seeds[0]
         }
         for done, job in enumerate(as_completed(jobs), 1):
             name, seed = jobs[job]
@@ -62,19 +73,37 @@ def run(
     verdicts: list[Verdict] = []
     shown: dict[str, float] = {}
     for name in channels:
-        rows = [found[name][seed] for seed in seeds]
+        rows = [found[name][seed] for seed in seeds if seed in found[name]]
         gates = [gate for gate in GATES if gate.channel == name]
         verdicts += judge(gates, rows, CHANNELS[name].pooled)
         whole = CHANNELS[name].pooled(rows)
         shown |= {figure: whole[figure] for figure in BASELINES if figure in whole}
-    return StoreBench(machine(), level, tuple(seeds), tuple(verdicts), shown, found)
+    return StoreBench(machine(), core_sha256(), level, tuple(seeds), tuple(verdicts), shown, found)
+
+
+def core_sha256() -> str:
+    """One hash over the sources of the core, in order of their names."""
+    whole = hashlib.sha256()
+    for path in sorted(Path(core.__file__).parent.glob("*.py")):
+        whole.update(path.name.encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()
+
+
+def report(result: StoreBench, folder: Path) -> None:
+    """Writes report.md, report.json and gates.svg. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = list(table(result))
+    (folder / "report.md").write_text("\n".join(lines) + "\n", "utf-8")
+    (folder / "report.json").write_bytes(msgspec.json.encode(result._asdict()) + b"\n")
+    (folder / "gates.svg").write_text(svg(result.verdicts, lines[0]), "utf-8")
 
 
 def table(result: StoreBench) -> Iterator[str]:
     """Lines of Markdown, for a terminal or a file."""
     m = result.machine
     yield f"{m.cpu}, {m.cores} cores, Python {m.python}; level {result.level}, seeds " + (
-        f"{result.seeds[0]} to {result.seeds[-1]} ({len(result.seeds)})"
+        f"{result.seeds[0]} to {result.seeds[-1]} ({len(result.seeds)}), "
+        f"core {result.core_sha256[:12]}"
     )
     yield ""
     yield "| Row | Measure | Figure | 95 % interval | Gate | Verdict |"
