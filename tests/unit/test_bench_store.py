@@ -15,7 +15,7 @@ ZERO = Gate("X2", "what never happens", "x", "X2.caused", "==", 0)
 
 def pooled(seeds: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
     hits, truth = (sum(seed[name] for seed in seeds) for name in ("hits", "truth"))
-    return {"X1.recall": hits / truth, "X2.caused": sum(seed["X2.caused"] for seed in seeds)}
+    return {"X1.recall": hits / truth, "X2.caused": sum(seed.get("X2.caused", 0) for seed in seeds)}
 
 
 def seeds(*hits: int, caused: int = 0) -> list[Mapping[str, float]]:

@@ -47,7 +47,8 @@ SCRIPT = module(GOLDEN / "script.py")
 
 def shop_of(case: Path) -> Loaded:
     own = case / "store.toml"
-    shared = GOLDEN / ("_bay" if case.name.startswith("bay_") else "_store") / "store.toml"
+    kind = case.name.partition("_")[0]
+    shared = GOLDEN / (f"_{kind}" if kind in ("bay", "tags") else "_store") / "store.toml"
     return load(own if own.exists() else shared)
 
 
