@@ -13,6 +13,7 @@ from typing import Final
 from gateway.core.expiry import Expiry
 from gateway.core.labels import Labels
 from gateway.core.postings import Poster
+from gateway.core.scans import QTY_MAX_MILLI
 from gateway.core.tills import Tills
 from gateway.domain.ids import gtin14
 from gateway.domain.observation import Dropped, DropReason, Observation, ScanMove, TillLine
@@ -73,6 +74,9 @@ class Lanes:
             return self._refuse(at_ns, device, body, f"{body.gtin} is no GTIN")
         product, units = self._labels.article(gtin)
         qty_milli, ref = body.qty_milli * units, f"{body.receipt}/{body.line}"
+        if not 0 < qty_milli <= QTY_MAX_MILLI:
+            text = f"line {ref}: {body.qty_milli} is no quantity: one piece is 1000"
+            return self._refuse(at_ns, device, body, text)
         verdict = self._tills.judge(at_ns, device, body, product, qty_milli)
         if verdict == "repeat":
             self.repeats_total += 1

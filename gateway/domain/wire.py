@@ -261,6 +261,8 @@ def read_reading(line: bytes) -> Reading:
         if kind is Command:
             members = {"order": {"name": members.get("name"), **members.get("args", {})}}
         return Reading(envelope.at_ns, envelope.device, msgspec.convert(members, kind))
+    except UnicodeDecodeError:
+        raise TraceError("this is no UTF-8") from None
     except (msgspec.MsgspecError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise TraceError(str(error)) from None
 
@@ -269,5 +271,5 @@ def read_trace_head(line: bytes) -> TraceHead:
     """The first line of a trace. Raises TraceError."""
     try:
         return msgspec.json.decode(line, type=TraceHead)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TraceError(f"not the head of a trace: {error}") from None
