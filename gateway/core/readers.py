@@ -296,9 +296,17 @@ class Reader:
             return None
         return max(self._up_ns, *(antenna.since_ns for antenna in there))
 
+    def places(self) -> tuple[str, ...]:
+        """Where its configured antennas look, or else it does."""
+        return tuple(place.location for place in self._rules.antennas) or (self._rules.location,)
+
     def place(self, antenna: int) -> str:
         """Where an antenna looks."""
         return self._rules.zone(antenna).location
+
+    def reads_at(self, location: str) -> int:
+        """Reads of the antennas of a place, since the gateway was started."""
+        return sum(a.reads for n, a in self._antennas.items() if self.place(n) == location)
 
     def place_of(self, epc: str) -> tuple[str, bool] | None:
         """Where a tag is and whether it is leaving; None where this reader has it nowhere."""

@@ -74,13 +74,19 @@ class Tagged(msgspec.Struct):
 
     def pending(self, at_ns: int) -> int:
         """Units booked out whose tags may still be heard."""
-        self.left = [one for one in self.left if one.at_ns + LEFT_NS > at_ns]
-        return sum(one.units for one in self.left)
+        return sum(one.units for one in self.left if one.at_ns + LEFT_NS > at_ns)
 
     def explained(self, at_ns: int, units: int) -> int | None:
-        """The flow that took a tag which is leaving, used up; None when none did."""
+        """The flow that took a tag which is leaving, used up; None when none did.
+
+        0: the book holds it no longer, since a level or a count.
+        """
         if self.pending(at_ns) < units:
-            return None
+            if self.written_off < units:
+                return None
+            self.written_off -= units
+            return 0
+        self.left = [one for one in self.left if one.at_ns + LEFT_NS > at_ns]
         seq = self.left[0].seq
         while units:
             part = min(units, self.left[0].units)
@@ -151,6 +157,10 @@ class TagBook:
             return None
         return "" if serial.seq == MISSING else serial.place
 
+    def at_rest(self) -> Iterable[tuple[str, str]]:
+        """Every serial that lies at a place, and where."""
+        return [(epc, one.place) for epc, one in self.serials.items() if not (one.at_ns or one.seq)]
+
     def at(self, location: str) -> Iterable[str]:
         """Products that ever had a tag at a place, sorted."""
         return sorted(self._at.get(location, ()))
@@ -191,7 +201,10 @@ class TagBook:
             self.over += 1
             return
         self._put(epc, self._rest(Serial(location)))
-        self.tagged(location, gtin).tags += units
+        held = self.tagged(location, gtin)
+        if any(name == epc for name, _ in held.missing):
+            self.leaves(epc, gtin, units, location)  # it was missed here, and is not any more
+        held.tags += units
 
     def leaves(self, epc: str, gtin: str, units: int, location: str) -> None:
         """A tag is at a place no longer; `went` says where to."""

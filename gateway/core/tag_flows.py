@@ -102,20 +102,15 @@ class TagFlows:
     # --- coming ---------------------------------------------------------------------------------
 
     def _arrives(self, at_ns: int, tag: MovedTag, serial: Serial | None, place: str) -> None:
-        if serial is not None:
+        if serial is not None and serial.seq != MISSING:  # else the plate owes an explanation
             lay = self._lies_at(serial)
             if lay == place:
-                if serial.seq == MISSING:
-                    self._book.leaves(tag.epc, tag.gtin, tag.units, place)
-                    self._book.lies(tag.epc, tag.gtin, tag.units, place)
                 return
             if lay:
-                if serial.seq != MISSING:
-                    self._carried(at_ns, tag, lay, place)
-            elif serial.place == SOLD:
-                if at_ns < serial.at_ns + DAY_NS:
-                    return  # a till or an exit may hear it again on its way out
-            elif place not in self._weighed:
+                self._carried(at_ns, tag, lay, place)
+            elif serial.place == SOLD and at_ns < serial.at_ns + DAY_NS:
+                return  # a till or an exit may hear it again on its way out
+            elif serial.place != SOLD and place not in self._weighed:
                 self._comes_back(at_ns, tag, serial, place)
         self._book.lies(tag.epc, tag.gtin, tag.units, place)
 
@@ -167,12 +162,10 @@ class TagFlows:
         if lay:
             held = self._book.tagged(lay, tag.gtin)
             told = None if seq == MISSING else held.explained(at_ns, tag.units)
-            if told is None:
-                seq = self._pick(at_ns, tag, lay, at_ns - self._baskets.age_ns)
-            else:
+            if told is not None:
                 self._book.leaves(tag.epc, tag.gtin, tag.units, lay)
                 seq = told
-            if not seq:
+            elif not (seq := self._pick(at_ns, tag, lay, at_ns - self._baskets.age_ns)):
                 return
         unpaid = seq > 0 and self._baskets.unpaid(tag.gtin, seq)
         if not unpaid or self._baskets.waits(tag.gtin):

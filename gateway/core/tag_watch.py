@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from gateway.core.presence import MOBILITY_CDBM
-from gateway.core.readers import Reader
+from gateway.core.readers import CONFIRM_S, Reader
+from gateway.core.tag_awaited import Awaited
 from gateway.core.tag_book import TAGS_MAX, TagBook
 from gateway.core.tag_levels import LISTENED_NS, SPACING_NS, Seen, TagLevels
 from gateway.domain.epc import Sgtin, cached_epc
@@ -44,6 +45,10 @@ class TagWatch:
         }
         self._open: dict[str, tuple[int, str, str]] = {}
         """Tags that came, and may be booked elsewhere: when, by which reader, to where."""
+        kinds = {x.id: x.kind for x in store.locations}
+        covered = [place for reader in self._readers.values() for place in reader.places()]
+        confirm_s = {place: CONFIRM_S[kinds[place]] for place in covered}
+        self._awaited = Awaited(book.at_rest(), confirm_s)
         self._levels = TagLevels()
         self._look_ns = 0
 
@@ -54,7 +59,13 @@ class TagWatch:
         yield from self._moves(at_ns, silent, tuple(self._open) if look else news)
         if look:
             self._look_ns = at_ns + SPACING_NS
-            yield from self._claims(at_ns)
+            listens = {
+                place: name for place, physical in self._physical.items()
+                if physical and (name := self._listens(at_ns, place)) is not None
+            }  # fmt: skip
+            if self._awaited:
+                yield from self._missed(at_ns, listens)
+            yield from self._claims(at_ns, listens)
 
     # --- what moved -----------------------------------------------------------------------------
 
@@ -66,6 +77,7 @@ class TagWatch:
             for move in reader.moved():
                 if self._item(move.tag) is None:
                     continue
+                self._awaited.heard(move.tag)
                 if move.to_antenna is not None:
                     if len(self._open) < TAGS_MAX:
                         self._open[move.tag] = (at_ns, name, reader.place(move.to_antenna))
@@ -94,8 +106,7 @@ class TagWatch:
                 del self._open[epc]
                 if settled:
                     self._add(groups, name, place, True, epc)
-        for (name, place, came), tags in groups.items():
-            yield TagsMoved(at_ns, name, "", place, came, tuple(tags))
+        yield from _told(at_ns, groups)
 
     def _add(
         self,
@@ -108,6 +119,15 @@ class TagWatch:
         item = self._item(epc)
         if item is not None:
             groups.setdefault((name, place, came), []).append(MovedTag(epc, *item))
+
+    def _missed(self, at_ns: int, listens: Mapping[str, str]) -> Iterator[TagsMoved]:
+        """Serials that nobody has heard since the gateway was started, long enough ago."""
+        reads = {place: self._readers[name].reads_at(place) for place, name in listens.items()}
+        groups: dict[tuple[str, str, bool], list[MovedTag]] = {}
+        for epc, place in self._awaited.look(reads):
+            if self._book.where(epc) == place:
+                self._add(groups, listens[place], place, False, epc)
+        yield from _told(at_ns, groups)
 
     def _settled(self, at_ns: int, epc: str, name: str, place: str, since_ns: int) -> bool | None:
         """Whether a tag that came is news; None while its own place may still have it."""
@@ -157,18 +177,16 @@ class TagWatch:
 
     # --- how many there are ---------------------------------------------------------------------
 
-    def _claims(self, at_ns: int) -> Iterator[LevelClaim]:
+    def _claims(self, at_ns: int, who: Mapping[str, str]) -> Iterator[LevelClaim]:
         """What the tags that lie at each place count to, where all its antennas listen."""
-        who = {
-            place: name for place, physical in self._physical.items()
-            if physical and (name := self._listens(at_ns, place)) is not None
-        }  # fmt: skip
         counts: dict[tuple[str, str], list[int]] = {}
         for epc, place, leaving in self._present():
             item = self._item(epc) if place in who else None
             if item is not None and self._book.where(epc) == place:
                 counts.setdefault((place, item[0]), [0, 0])[leaving] += item[1]
         for place, name in who.items():
+            if self._awaited.at(place):
+                continue  # since the restart nobody knows yet how well it is heard
             for gtin in self._book.at(place):
                 untagged, pending = self._book.standing(at_ns, place, gtin)
                 present, silent = counts.get((place, gtin), (0, 0))
@@ -200,6 +218,13 @@ class TagWatch:
             if since_ns is None or at_ns < since_ns + LISTENED_NS:
                 return None
         return names[0] if names else None
+
+
+def _told(
+    at_ns: int, groups: Mapping[tuple[str, str, bool], list[MovedTag]]
+) -> Iterator[TagsMoved]:
+    for (name, place, came), tags in groups.items():
+        yield TagsMoved(at_ns, name, "", place, came, tuple(tags))
 
 
 def _far_stronger(here: Reader, there: Reader, epc: str) -> bool:
