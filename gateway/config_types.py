@@ -121,6 +121,7 @@ class _Walk:
             case inspect.StrType(), str():
                 if len(value) > TEXT_MAX or not value.isprintable():
                     self._fault(path, f"must be one line of at most {TEXT_MAX} characters")
+                    return "".join(filter(str.isprintable, value[:TEXT_MAX]))  # no path has a NUL
                 return value
             case inspect.IntType(), int() if not isinstance(value, bool) and _fits(value):
                 return value
