@@ -21,7 +21,7 @@ from gateway.domain.units import NS_PER_S, div_half_even, sqrt_floor
 LEARN_PPM: Final = 990_000
 UNMEASURED_CV_PERCENT: Final = 6
 """A catalogue mass never measured may be off by this much (ALGORITHMS 2.7)."""
-MEASURED_PERMILLE: Final = 20
+MEASURED_PERMILLE: Final = 30
 """One that somebody measured, as a deviation in the catalogue tells: packages change."""
 BATCH_PERMILLE: Final = 5
 """However many were weighed, the next delivery may differ by this much."""

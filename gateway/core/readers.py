@@ -21,7 +21,7 @@ from gateway.domain.units import NS_PER_S
 
 CONFIRM_S: Final = {"shelf": 120, "backroom": 600, "receiving": 600, "till": 30, "exit": 30}
 FLOOR_S: Final = {"till": 4, "exit": 4}
-STORED_FLOOR_S: Final = 7
+STORED_FLOOR_S: Final = 8
 """Of full exposure, where goods lie."""
 OTHERS_SHOWN_MAX: Final = 100
 ANTENNAS_MAX: Final = 64
