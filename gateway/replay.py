@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from gateway.core.book import BrokenInvariant
 from gateway.core.engine import Engine
 from gateway.core.outcome import Outcome
 from gateway.domain.reading import Reading
 from gateway.domain.settings import Settings
-from gateway.domain.stock import StockEvent
+from gateway.domain.stock import Source, StockEvent
 from gateway.domain.store import Store
 from gateway.domain.wire import (
     ZERO_INST,
@@ -36,9 +37,15 @@ class Past:
         self.by_seq: dict[int, StockEvent] = {}
         self._by_id: dict[str, StockEvent] = {}
         self._voided: set[str] = set()
+        self._kinds: dict[Source, set[str]] = {}
 
     def add(self, event: StockEvent) -> None:
-        """Remembers an event."""
+        """Remembers an event. Raises BrokenInvariant where the journal would not take it."""
+        for source in event.src:
+            kinds = self._kinds.setdefault(source, set())
+            if event.kind in kinds:
+                raise BrokenInvariant(f"{source} is the source of two events: {event.kind}")
+            kinds.add(event.kind)
         self.by_seq[event.seq] = event
         self._by_id[event.id] = event
         if event.kind == "void" and event.corr is not None:
@@ -51,6 +58,10 @@ class Past:
     def voided(self, event_id: str) -> bool:
         """Whether a `void` of this event was booked."""
         return event_id in self._voided
+
+    def named(self, source: Source) -> bool:
+        """Whether an event was booked from this source."""
+        return source in self._kinds
 
 
 def replay(

@@ -23,7 +23,7 @@ from gateway.bench.tag_reports import shop_floor
 from gateway.config import load
 from gateway.core.engine import Engine
 from gateway.domain.reading import Body, Reading, Scan, Weight, Word
-from gateway.domain.stock import StockEvent
+from gateway.domain.stock import Source, StockEvent
 from gateway.processes import Child
 from gateway.registry import build_options
 from gateway.registry import load as load_driver
@@ -68,6 +68,9 @@ class _NoPast:
         return None
 
     def voided(self, event_id: str) -> bool:
+        return False
+
+    def named(self, source: Source) -> bool:
         return False
 
 

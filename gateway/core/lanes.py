@@ -18,6 +18,7 @@ from gateway.core.tills import Tills
 from gateway.domain.ids import gtin14
 from gateway.domain.observation import Dropped, DropReason, Observation, ScanMove, TillLine
 from gateway.domain.reading import PosLine
+from gateway.domain.stock import Source
 
 _REFUSED: Final = {
     "conflict": "the till said it before with other content",
@@ -83,8 +84,9 @@ class Lanes:
             return None
         if verdict in _REFUSED:
             return self._refuse(at_ns, device, body, _REFUSED[verdict])
-        if verdict == "reused":
+        if self._poster.is_named(Source(device, ref)):
             ref = f"{ref}.{number}"  # a source is named once (WIRE 6)
+        if verdict == "reused":
             text = f"receipt {body.receipt} was used before: put the date into its number"
             self._poster.note(at_ns, "receipt_reused", text, device)
         tap = self._tills.claim(at_ns, lane, product, qty_milli)

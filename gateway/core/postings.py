@@ -38,6 +38,9 @@ class History(Protocol):
     def voided(self, event_id: str) -> bool:
         """Whether a `void` of this event was booked."""
 
+    def named(self, source: Source) -> bool:
+        """Whether an event was booked from this source."""
+
 
 Cause = tuple[int | None, tuple[Source, ...]]
 
@@ -135,6 +138,11 @@ class Poster:
     def is_voided(self, event: StockEvent) -> bool:
         """Whether it was taken back already."""
         return event.id in self._recent_voids or self._history.voided(event.id)
+
+    def is_named(self, source: Source) -> bool:
+        """Whether it is the source of an event already."""
+        recent = any(source in event.src for event in self._recent.values())
+        return recent or self._history.named(source)
 
     def note(self, at_ns: int, code: str, text: str, device: str | None = None) -> None:
         """Something for people."""

@@ -17,7 +17,7 @@ from gateway.core.outcome import Position, Saved
 from gateway.domain.messages import Stream
 from gateway.domain.observation import Because, Observation, read_observation
 from gateway.domain.reading import Word
-from gateway.domain.stock import StockEvent
+from gateway.domain.stock import Source, StockEvent
 from gateway.domain.wire import chain_start, read_stock_body
 from gateway.journal.writer import JournalError, WholeState, position_of
 from gateway.outbox_words import Cursor
@@ -293,6 +293,13 @@ class Reader:
     def voided(self, event_id: str) -> bool:
         """Whether a void of this event was booked (the engine's `History`)."""
         return self.void_of(event_id) is not None
+
+    def named(self, source: Source) -> bool:
+        """Whether an event was booked from this source (the engine's `History`)."""
+        row = self._db.execute(
+            "SELECT 1 FROM sources WHERE dev = ? AND ref = ? LIMIT 1", (source.dev, source.ref)
+        ).fetchone()
+        return row is not None
 
     def void_of(self, event_id: str) -> int | None:
         """The seq of the void of this event; None when there is none."""

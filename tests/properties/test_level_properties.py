@@ -165,8 +165,8 @@ GAPS = st.sampled_from([0, 1, 2, 5, 11, 61, 100, 130, 700, 3_700])
 
 @st.composite
 def days(draw: st.DrawFn) -> list[Observation]:
-    said, at_ns = [count(START + NS_PER_S, "a1", 8), count(START + NS_PER_S, "back", 20)], START
-    at_ns += 2 * NS_PER_S
+    at_ns = START + 2
+    said: list[Observation] = [count(START + 1, "a1", 8), count(at_ns, "back", 20)]
     for gap, made in draw(st.lists(st.tuples(GAPS, SAID), min_size=1, max_size=30)):
         at_ns += gap * NS_PER_S + 1
         said.append(made(at_ns))

@@ -121,3 +121,25 @@ def test_time_ends_with_the_last_reading(shop: Loaded) -> None:
     assert len(list(replay(shop.settings, shop.store, [*lines, scan(due - 1, "x")]))) == 1
     bodies = replay(shop.settings, shop.store, [*lines, scan(due, "x")])
     assert [json.loads(body)["kind"] for body in bodies] == ["sale", "adjust", "pick"]
+
+
+def rung(after_s: int, receipt: str, line: str, action: str = "sale") -> bytes:
+    said = {"at_ns": START + after_s * 10**9, "device": "pos-1", "kind": "pos_line"}
+    goods = {"gtin": "06901234560015", "qty_milli": 2000, "action": action}
+    return json.dumps(said | {"receipt": receipt, "line": line} | goods).encode()
+
+
+@pytest.mark.parametrize("batch", [1, 9])
+def test_a_source_is_named_once(shop: Loaded, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr("gateway.core.tills.RECEIPTS_MAX", 1)
+    lines = [
+        HEAD, rung(0, "A/1", "2"), rung(1, "A", "1/2"), rung(2, "B", "1"),
+        rung(3, "A", "1/2", "void"), rung(4, "A", "1/2"),
+    ]  # fmt: skip
+    events = [json.loads(body) for body in replay(shop.settings, shop.store, lines, batch)]
+    sales = [event for event in events if event["kind"] == "sale"]
+    # Two names that read alike, and a receipt that is no longer remembered.
+    assert [event["ref"]["id"] for event in sales] == ["A/1", "A", "B", "A"]
+    refs = [event["src"][0]["ref"] for event in sales]
+    assert (refs[0], refs[2]) == ("A/1/2", "B/1")
+    assert len(set(refs)) == 4

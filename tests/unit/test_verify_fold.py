@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from journalled import GOLDEN, journalled
+
 from gateway.config import load
 from gateway.core.engine import Engine
 from gateway.domain.reading import Command, Order, Reading, Stocktake, Void
-from gateway.domain.wire import Stamp
+from gateway.domain.wire import Stamp, read_stock_body
 from gateway.journal.journal import Journal
 from gateway.journal.reader import Reader
 from gateway.verify import verify
@@ -49,3 +51,15 @@ async def test_voids_are_judged_by_what_was_known_then(tmp_path: Path) -> None:
     verdict = verify(reader, loaded.settings, loaded.store, loaded.sha256)
     reader.close()
     assert (verdict.folded_events, verdict.findings) == (3, ())
+
+
+def test_the_journal_takes_two_sales_of_one_line(tmp_path: Path) -> None:
+    """The rest of a line that was voided in part, and a number that is used again."""
+    script = (GOLDEN / "till_voids_a_part_of_its_line" / "script.txt").read_text("utf-8")
+    again = "9000 line pos-1 R1/1 Cup 2 sale\n9010 line pos-1 R1/1 Cup 1 void\n9200 end\n"
+    config = journalled(tmp_path, script.replace("200  end\n", again))
+    loaded, reader = load(config), Reader(tmp_path / "stockd.db")
+    kinds = [read_stock_body(body).kind for _, body, _ in reader.rows("stock")]
+    verdict = verify(reader, loaded.settings, loaded.store, loaded.sha256)
+    reader.close()
+    assert (kinds.count("sale"), verdict.findings) == (5, ())
