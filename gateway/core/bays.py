@@ -43,6 +43,8 @@ class Bays:
         self.due_ns: int | None = None
         """When the next step stops waiting."""
         self.changed: dict[str, None] = {}
+        self.moved: dict[str, None] = {}
+        """Plates whose step was told: their level is kept with what is booked of it."""
 
     def add(self, name: str, bay: str | None, position: int | None) -> None:
         """A plate, and where it stands."""
@@ -148,6 +150,7 @@ class Bays:
                     if share is not None:
                         shares[other] = share
         steps |= shares
+        self.moved |= dict.fromkeys(steps)
         ordered = sorted(steps, key=lambda name: (self._place[name][1], name))
         if len(steps) == 1 and steps[ordered[0]].at_ns == at_ns:
             return steps[ordered[0]]

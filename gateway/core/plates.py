@@ -91,7 +91,9 @@ class Plates:
 
     def keys(self) -> list[str]:
         """Keys of the parts to keep since the last call."""
-        keys = [*self.changed, *(f"settled:{name}" for name in self.bays.changed)]
+        levels = self.changed | {f"plate:{name}": None for name in self.bays.moved}
+        keys = [*levels, *(f"settled:{name}" for name in self.bays.changed)]
+        self.bays.moved.clear()
         keys += [f"zero:{name}" for name in self.levels.changed]
         self.changed.clear()
         self.levels.changed.clear()
