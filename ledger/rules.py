@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import functools
 import re
+from collections import Counter
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -299,7 +300,12 @@ def lines_of(body: bytes) -> tuple[Line, ...]:
 
 
 def is_mirror(lines: tuple[Line, ...], original: tuple[Line, ...]) -> bool:
-    """Whether these lines undo those exactly (WIRE.md section 6, kind `void`)."""
-    return {(line.gtin, line.lot, line.loc, line.uom, line.d) for line in lines} == {
-        (line.gtin, line.lot, line.loc, line.uom, -line.d) for line in original
-    }
+    """Whether these lines undo those exactly (WIRE.md section 6, kind `void`).
+
+    A count that found what was booked is a line of 0: nothing of it can be undone, and only a
+    stocktake may say it.
+    """
+    undone = Counter((line.gtin, line.lot, line.loc, line.uom, line.d) for line in lines)
+    return undone == Counter(
+        (line.gtin, line.lot, line.loc, line.uom, -line.d) for line in original if line.d
+    )

@@ -365,6 +365,15 @@ def test_a_void_is_the_mirror_of_its_original(books: Books, box: Box, apart: boo
     assert findings(books) == []
 
 
+def test_a_void_says_nothing_of_a_line_that_found_what_was_booked(books: Books, box: Box) -> None:
+    found = lines(1000, "@adjust", after=box.shelf + 1000)
+    as_booked = [line | {"gtin": "06901234560015"} for line in lines(0, "@adjust", after=0)]
+    count = box.log("stocktake", lines=found + as_booked)
+    box.log("void", corr=count["id"], lines=lines(-1000, "@adjust", after=box.shelf))
+    assert tell(books, box.batch(1)).rej == ()
+    assert findings(books) == []
+
+
 def test_a_balance_beyond_the_link_s_integers_is_refused(books: Books, box: Box) -> None:
     huge = 2**53 - 1
     box.log("receive", lines=lines(huge))
