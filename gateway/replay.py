@@ -25,6 +25,7 @@ from gateway.domain.wire import (
     replay_stamp,
     stock_body,
 )
+from gateway.unheard import Unheard
 
 AT_NS_MAX: Final = 2**53 * 1000 - 1
 """The last time whose microseconds are an integer of the wire (in the year 2255)."""
@@ -65,27 +66,33 @@ class Past:
 
 
 def replay(
-    settings: Settings, store: Store, lines: Iterable[bytes], batch: int = 1
+    settings: Settings,
+    store: Store,
+    lines: Iterable[bytes],
+    batch: int = 1,
+    unheard: Unheard | None = None,
 ) -> Iterator[bytes]:
     """The stock events of a trace, one canonical body each, with the constants of WIRE section 6.
 
-    `batch` readings are taken together, which changes no byte. Time ends with the last reading:
-    what would be due later has not happened. An empty line is passed over. Raises TraceError, with
-    the number of the line, for a line that is no reading or whose time goes back.
+    `batch` readings are taken together, which changes no byte; `unheard` is told what had no
+    effect. Time ends with the last reading: what would be due later has not happened. An empty
+    line is passed over. Raises TraceError, with the number of the line, for a line that is no
+    reading or whose time goes back.
 
     The identity of an event depends on `inst`, which a trace does not carry: a void that names an
     event of the live daemon by id finds none here; by seq it does.
     """
-    past = Past()
+    past, unheard = Past(), unheard or Unheard(settings)
     engine = Engine(settings, store, ZERO_INST, past)
     waiting = 0
     for reading in _readings(lines):
+        unheard.reading(reading)
         engine.receive(reading)
         waiting += 1
         if waiting >= batch:
             waiting = 0
-            yield from _bodies(engine.take(), past)
-    yield from _bodies(engine.take(), past)
+            yield from _bodies(engine.take(), past, unheard)
+    yield from _bodies(engine.take(), past, unheard)
 
 
 def _readings(lines: Iterable[bytes]) -> Iterator[Reading]:
@@ -101,15 +108,18 @@ def _readings(lines: Iterable[bytes]) -> Iterator[Reading]:
             reading = read_reading(line)
         except TraceError as error:
             raise TraceError(f"line {number}: {error}") from None
-        if not at_ns <= reading.at_ns <= AT_NS_MAX:
-            raise TraceError(f"line {number}: at_ns goes from {at_ns} to {reading.at_ns}")
+        if reading.at_ns < at_ns:
+            raise TraceError(f"line {number}: at_ns goes back from {at_ns} to {reading.at_ns}")
+        if reading.at_ns > AT_NS_MAX:
+            raise TraceError(f"line {number}: at_ns {reading.at_ns} is above {AT_NS_MAX}")
         at_ns = reading.at_ns
         yield reading
     if not begun:
         raise TraceError("line 1: a trace begins with its head")
 
 
-def _bodies(outcome: Outcome, past: Past) -> Iterator[bytes]:
+def _bodies(outcome: Outcome, past: Past, unheard: Unheard) -> Iterator[bytes]:
+    unheard.outcome(outcome)
     for posted in outcome.posted:
         past.add(posted.event)
         yield stock_body(posted.event, replay_stamp(posted.event.at_ns))

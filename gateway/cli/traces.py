@@ -14,12 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
+
 from gateway.cli import DONE, USAGE, UserError, config_path
 from gateway.config import Loaded, load
 from gateway.domain.reading import Body
 from gateway.domain.wire import TraceError, body_line, read_trace_head
+from gateway.unheard import Unheard
 
 CHUNK: Final = 65_536
+TOLD_MAX: Final = 20
+"""Reasons that `replay` writes out for people."""
 
 
 def decode(args: argparse.Namespace) -> int:
@@ -75,22 +80,42 @@ def replay(args: argparse.Namespace) -> int:
     loaded = load(config)
     if args.batch < 1:
         raise UserError("--batch is at least 1")
-    out = sys.stdout.buffer
+    unheard = Unheard(loaded.settings)
     with _source(str(path)) as source:
+        lines = _judged(_lines(source), loaded)
+        bodies = run_trace(loaded.settings, loaded.store, lines, args.batch, unheard)
         try:
-            lines = _judged(_lines(source), loaded)
-            for body in run_trace(loaded.settings, loaded.store, lines, args.batch):
-                out.write(body + b"\n")
+            (_document if args.json else _json_lines)(bodies, unheard)
         except TraceError as error:
-            out.flush()
+            sys.stdout.buffer.flush()
             raise UserError(f"{path}: {error}", USAGE) from None
-    out.flush()
     return DONE
+
+
+def _json_lines(bodies: Iterator[bytes], unheard: Unheard) -> None:
+    out = sys.stdout.buffer
+    for body in bodies:
+        out.write(body + b"\n")
+    out.flush()
+    found = unheard.found()
+    for one in found[:TOLD_MAX]:
+        times = "once" if one.count == 1 else f"{one.count} times"
+        _warn(f"{one.device}, {times}, without effect: {one.why}")
+    rest = sum(one.count for one in found[TOLD_MAX:]) + unheard.untold
+    if rest:
+        _warn(f"and {rest} more without effect: --json tells them")
+
+
+def _document(bodies: Iterator[bytes], unheard: Unheard) -> None:
+    events = [msgspec.Raw(body) for body in bodies]
+    told = {"events": events, "without_effect": unheard.found(), "untold": unheard.untold}
+    sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _judged(lines: Iterator[bytes], loaded: Loaded) -> Iterator[bytes]:
     """The lines; says so when the head is of another shop or configuration."""
-    head = next(lines, b"")
+    head = next((line for line in lines if line.strip()), b"")
     told = read_trace_head(head)
     if told.store != loaded.settings.store.id:
         _warn(f"the trace is of store {told.store!r}, the configuration of another")

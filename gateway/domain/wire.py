@@ -7,6 +7,7 @@ body of WIRE section 6. Not here: the messages of the link (`messages`), who sen
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from typing import Any, Final, Literal
 
 import msgspec
@@ -201,6 +202,9 @@ class TraceHead(Word, frozen=True):
     config_sha256: str | None
 
 
+HEAD_LIKE: Final = '{"trace":1,"store":"s0001","config_sha256":null}'
+
+
 class TraceError(ValueError):
     """A line of a trace that is none; says what is wrong with it."""
 
@@ -264,12 +268,12 @@ def read_reading(line: bytes) -> Reading:
     except UnicodeDecodeError:
         raise TraceError("this is no UTF-8") from None
     except (msgspec.MsgspecError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise TraceError(str(error)) from None
+        raise TraceError(str(error).replace("$.order", "$.args")) from None
 
 
 def read_trace_head(line: bytes) -> TraceHead:
     """The first line of a trace. Raises TraceError."""
     try:
-        return msgspec.json.decode(line, type=TraceHead)
+        return msgspec.json.decode(line.removeprefix(BOM_UTF8), type=TraceHead)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise TraceError(f"not the head of a trace: {error}") from None
+        raise TraceError(f"a trace begins with {HEAD_LIKE}; this does not: {error}") from None

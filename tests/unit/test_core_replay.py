@@ -87,17 +87,17 @@ def test_every_process_says_the_same() -> None:
     [
         ([], "line 1: a trace begins with its head"),
         ([b""], "line 1: a trace begins"),
-        ([b"{}"], "line 1: not the head"),
-        ([scan(START, "x")], "line 1: not the head"),
+        ([b"{}"], "line 1: a trace begins with"),
+        ([scan(START, "x")], "line 1: a trace begins with"),
         ([HEAD, b"", b"nonsense"], "line 3: "),
-        ([b"\xff{}"], "line 1: not the head"),
+        ([b"\xff{}"], "line 1: a trace begins with"),
         (
             [HEAD, b'{"at_ns":1,"device":"\xff","kind":"scan","data":"x"}'],
             "line 2: this is no UTF-8",
         ),
         ([HEAD, b'{"at_ns":1,"device":"a","kind":"moon"}'], "line 2: unknown kind 'moon'"),
-        ([HEAD, scan(START, "x"), scan(START - 1, "x")], f"line 3: at_ns goes from {START}"),
-        ([HEAD, scan(-1, "x")], "line 2: at_ns goes from 0 to -1"),
+        ([HEAD, scan(START, "x"), scan(START - 1, "x")], f"line 3: at_ns goes back from {START}"),
+        ([HEAD, scan(-1, "x")], "line 2: at_ns goes back from 0 to -1"),
         ([HEAD, scan(AT_NS_MAX + 1, "x")], "line 2: at_ns"),
     ],
 )
