@@ -7,7 +7,6 @@ body of WIRE section 6. Not here: the messages of the link (`messages`), who sen
 from __future__ import annotations
 
 import hashlib
-from codecs import BOM_UTF8
 from typing import Any, Final, Literal
 
 import msgspec
@@ -202,6 +201,7 @@ class TraceHead(Word, frozen=True):
     config_sha256: str | None
 
 
+_BOM_UTF8: Final = b"\xef\xbb\xbf"
 HEAD_LIKE: Final = '{"trace":1,"store":"s0001","config_sha256":null}'
 
 
@@ -274,6 +274,6 @@ def read_reading(line: bytes) -> Reading:
 def read_trace_head(line: bytes) -> TraceHead:
     """The first line of a trace. Raises TraceError."""
     try:
-        return msgspec.json.decode(line.removeprefix(BOM_UTF8), type=TraceHead)
+        return msgspec.json.decode(line.removeprefix(_BOM_UTF8), type=TraceHead)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TraceError(f"a trace begins with {HEAD_LIKE}; this does not: {error}") from None
