@@ -265,6 +265,15 @@ class Baskets:
         trail = self.trails.get(gtin, Trail())
         return max((entry.at_ns for entry in trail.basket if entry.loc == loc), default=None)
 
+    def taken_from(self, loc: str, gtin: str, since_ns: int, until_ns: int) -> int:
+        """Milli units in baskets that left a place between two times."""
+        trail = self.trails.get(gtin)
+        return sum(
+            entry.qty_milli
+            for entry in ([] if trail is None else trail.basket)
+            if entry.loc == loc and since_ns <= entry.at_ns <= until_ns
+        )
+
     def in_basket(self, gtin: str) -> int:
         """Milli units in baskets that a put-back could bring back."""
         trail = self.trails.get(gtin)

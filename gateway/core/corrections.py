@@ -361,11 +361,9 @@ class Corrections:
 
     def _never_came(self, at_ns: int, loc: str, gtin: str, qty: int, because: Because) -> int:
         """Goods that a restock scan announced and the plate never saw lie where they lay."""
-        target = self._store.first_of("backroom", "receiving")
-        if qty <= 0 or target is None:
+        if qty <= 0:
             return 0
-        part = self._shelves.awaited(loc, gtin, qty)
-        if part:
-            self._move_back(at_ns, loc, target, gtin, part, because)
-            self._poster.once()
-        return part
+        parts = self._shelves.awaited(loc, gtin, qty)
+        return self._shelves.flows.go_back(
+            at_ns, loc, gtin, parts, because, conf=LEVEL_CONF, reason=LEVEL_REASON
+        )

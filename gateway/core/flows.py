@@ -19,13 +19,16 @@ from gateway.core.postings import Poster
 from gateway.core.trails import Weighed, merged
 from gateway.core.witnesses import SESSION_NS
 from gateway.domain.observation import Because, Row, WeightStep
-from gateway.domain.stock import ADJUST, BASKET, LOST
+from gateway.domain.stock import ADJUST, BASKET, LOST, Kind
 from gateway.domain.store import Store
 from gateway.domain.units import NS_PER_S, PIECE_MILLI, sqrt_floor
 
 JUST_ADDED_NS: Final = 2 * NS_PER_S
 """A removal that begins this soon after an addition settled takes units back; a later one is a
 shopper's (DECISIONS)."""
+
+STAFF_CONF: Final = 800
+"""That staff put what no scan announced, while baskets hold as much."""
 
 
 class Flows:
@@ -104,26 +107,28 @@ class Flows:
         location, place = step.location, self._place(step.location)
         units = qty // PIECE_MILLI
         qty -= witnesses.use(place.scanned_out, gtin, qty, step.at_ns)
-        target = self._store.first_of("backroom", "receiving")
-        just_added = 0 <= step.began_ns - place.added_at_ns <= JUST_ADDED_NS
-        if qty and target is not None and just_added:
-            back = witnesses.use(place.added, gtin, qty, at_ns)
-            if back:
-                parts = self._poster.supply(at_ns, location, gtin, back, None)
-                self._poster.move(
-                    "restock",
-                    at_ns,
-                    location,
-                    target,
-                    gtin,
-                    parts,
-                    because,
-                    conf=conf,
-                    reason="reversal",
-                )
-                qty -= back
+        if qty and 0 <= step.began_ns - place.added_at_ns <= JUST_ADDED_NS:
+            back = witnesses.draw(place.added, gtin, qty, at_ns, newest=True)
+            qty -= self.go_back(at_ns, location, gtin, back, because, conf=conf, reason="reversal")
         if qty:
             self.pick(at_ns, step, gtin, qty, conf, because, reason, units)
+
+    def go_back(
+        self,
+        at_ns: int,
+        location: str,
+        gtin: str,
+        parts: list[tuple[str, int]],
+        because: Because,
+        **members: object,
+    ) -> int:
+        """Units of a restock did not stay: each goes to where it came from. How much."""
+        for source, qty in parts:
+            kind: Kind = "adjust" if source == ADJUST else "restock"
+            lots = self._poster.supply(at_ns, location, gtin, qty, None)
+            self._poster.move(kind, at_ns, location, source, gtin, lots, because, **members)
+            self._poster.once()  # one reading is the source of one restock
+        return sum(qty for _, qty in parts)
 
     def pick(
         self,
@@ -158,15 +163,35 @@ class Flows:
     ) -> None:
         """Units that staff put: what a scan announced is booked already."""
         location, place = step.location, self._place(step.location)
-        if reason is None:
+        came = witnesses.draw(place.scanned_in, gtin, qty, step.at_ns)
+        rest = qty - sum(part for _, part in came)
+        if not came and self._returned(place, step, gtin, qty):
+            self.found_more(at_ns, location, gtin, qty, because, conf, reason, reason)
+            return
+        if self._baskets.in_basket(gtin) >= rest:
+            conf = min(conf, STAFF_CONF)
+        came += self._surplus(at_ns, location, gtin, rest, conf, because, reason)
+        if reason is not None:
+            return
+        if rest:  # they carry more than was announced, and may go on
             place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
-            place.added_at_ns = at_ns
-            witnesses.add(place.added, gtin, qty, at_ns)
-            # A shelf is filled by handfuls, for minutes: each keeps the announcement alive (5.6).
-            witnesses.renew(place.scanned_in, at_ns)
-            witnesses.renew(place.weighed_in, at_ns)
-        qty -= witnesses.use(place.scanned_in, gtin, qty, step.at_ns)
-        self._surplus(at_ns, location, gtin, qty, conf, because, reason)
+        place.added_at_ns = at_ns
+        for source, part in came:
+            witnesses.add(place.added, gtin, part, at_ns, source)
+        # A shelf is filled by handfuls, for minutes: each keeps the announcement alive (5.6).
+        witnesses.renew(place.scanned_in, at_ns)
+        witnesses.renew(place.weighed_in, at_ns)
+
+    def _returned(self, place: Place, step: WeightStep, gtin: str, qty: int) -> bool:
+        """Whether a shopper put what no scan announced: baskets hold all of it.
+
+        While staff fill the shelf with what nobody announced, only what was taken from it since
+        they last put something there.
+        """
+        if step.began_ns >= place.session_until_ns:
+            return self._baskets.in_basket(gtin) >= qty
+        since_ns = place.added_at_ns
+        return self._baskets.taken_from(step.location, gtin, since_ns, step.began_ns) >= qty
 
     def put_back(
         self, at_ns: int, location: str, gtin: str, qty: int, because: Because, **members: object
@@ -197,10 +222,14 @@ class Flows:
         conf: int,
         because: Because,
         reason: str | None,
-    ) -> None:
-        """The last rungs: from the stores behind the shelf, else openly from `@adjust`."""
+    ) -> list[tuple[str, int]]:
+        """The last rungs: from the stores behind the shelf, else openly from `@adjust`.
+
+        How much from where.
+        """
+        came: list[tuple[str, int]] = []
         if not qty:
-            return
+            return came
         witnesses.add(self._place(location).weighed_in, gtin, qty, at_ns)
         self._changed(location)
         members: dict[str, object] = {"conf": conf, "reason": reason or "unrecorded"}
@@ -213,22 +242,27 @@ class Flows:
                 "restock", at_ns, source.id, location, gtin, parts, because, **members
             )
             members["src"] = ()  # one reading is the source of one restock
+            came.append((source.id, part))
             qty -= part
         if qty:
+            came.append((ADJUST, qty))
             members |= {"reason": "unrecorded"}
             self._poster.move(
                 "adjust", at_ns, ADJUST, location, gtin, [("", qty)], because, **members
             )
+        return came
 
     # --- what scans tell the plates -------------------------------------------------------------
 
-    def restock_scanned(self, at_ns: int, location: str, gtin: str, qty_milli: int) -> int:
-        """A restock scan: opens the session. How much of it the plate has already booked."""
+    def restock_scanned(
+        self, at_ns: int, location: str, gtin: str, qty_milli: int, source: str
+    ) -> int:
+        """A restock scan: a session until its goods are placed. How much of it the plate has
+        already booked."""
         place = self._place(location)
-        place.session_until_ns = max(place.session_until_ns, at_ns + SESSION_NS)
         seen = witnesses.use(place.weighed_in, gtin, qty_milli, at_ns)
         if qty_milli > seen:
-            witnesses.add(place.scanned_in, gtin, qty_milli - seen, at_ns)
+            witnesses.add(place.scanned_in, gtin, qty_milli - seen, at_ns, source)
         return seen
 
     def removal_scanned(

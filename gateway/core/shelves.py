@@ -326,29 +326,29 @@ class Shelves:
     def _in_session(self, steps: Steps) -> bool:
         """Whether staff are filling this shelf."""
         return any(
-            s.began_ns < self.places[s.location].session_until_ns
+            s.began_ns < place.session_until_ns or witnesses.left(place.scanned_in, s.began_ns)
             for s in steps
-            if s.location in self.places
+            if (place := self.places.get(s.location)) is not None
         )
 
     # --- what scans tell the plates -------------------------------------------------------------
 
-    def restock_scanned(self, at_ns: int, location: str, gtin: str, qty_milli: int) -> int:
+    def restock_scanned(
+        self, at_ns: int, location: str, gtin: str, qty_milli: int, source: str
+    ) -> int:
         """A restock scan: how much of it the plate has already booked."""
-        seen = self.flows.restock_scanned(at_ns, location, gtin, qty_milli)
+        seen = self.flows.restock_scanned(at_ns, location, gtin, qty_milli, source)
         self._changed(location)
         return seen
 
-    def awaited(self, location: str, gtin: str, most_milli: int) -> int:
-        """Takes up to so much of what scans announced and the plate has not seen, however old."""
-        held, took = self.place(location).scanned_in, 0
-        for credit in [credit for credit in held if credit.gtin == gtin]:
-            part = min(most_milli - took, credit.qty_milli)
-            credit.qty_milli -= part
-            took += part
-        held[:] = [credit for credit in held if credit.qty_milli]
+    def awaited(self, location: str, gtin: str, most_milli: int) -> list[tuple[str, int]]:
+        """Takes up to so much of what scans announced and the plate has not seen, however old.
+
+        How much from where.
+        """
         self._changed(location)
-        return took
+        held = self.place(location).scanned_in
+        return witnesses.draw(held, gtin, most_milli, 0)
 
     def removal_scanned(
         self, at_ns: int, location: str, gtin: str, qty_milli: int

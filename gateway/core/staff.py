@@ -50,7 +50,7 @@ class Staff:
             return
         qty = s.qty_milli
         if home in self._weighed:
-            qty -= self._shelves.restock_scanned(s.at_ns, home, s.gtin, qty)
+            qty -= self._shelves.restock_scanned(s.at_ns, home, s.gtin, qty, source)
         qty -= self._brought(s.at_ns, home, s.gtin, qty)
         if not qty:
             return

@@ -25,11 +25,13 @@ class Credit(msgspec.Struct):
     gtin: str
     qty_milli: int
     at_ns: int
+    loc: str = ""
+    """Where they were booked from; empty where that does not matter."""
 
 
-def add(held: list[Credit], gtin: str, qty_milli: int, at_ns: int) -> None:
+def add(held: list[Credit], gtin: str, qty_milli: int, at_ns: int, loc: str = "") -> None:
     """One more; the oldest go when they are out of date or too many."""
-    held.append(Credit(gtin, qty_milli, at_ns))
+    held.append(Credit(gtin, qty_milli, at_ns, loc))
     while len(held) > CREDITS_MAX or held[0].at_ns + KEPT_NS < at_ns:
         del held[0]
 
@@ -42,17 +44,30 @@ def renew(held: list[Credit], at_ns: int) -> None:
 
 
 def use(held: list[Credit], gtin: str, qty_milli: int, at_ns: int) -> int:
-    """Takes up to so much of what is in date; how much it was."""
-    used = 0
-    for credit in held[:]:
-        if credit.gtin != gtin or credit.at_ns + SESSION_NS < at_ns:
+    """Takes up to so much of what is in date, the oldest first; how much it was."""
+    return sum(part for _, part in draw(held, gtin, qty_milli, at_ns))
+
+
+def draw(
+    held: list[Credit],
+    gtin: str,
+    qty_milli: int,
+    at_ns: int,
+    *,
+    newest: bool = False,
+) -> list[tuple[str, int]]:
+    """The same, and where it was booked from."""
+    drawn: dict[str, int] = {}
+    for credit in held[::-1] if newest else held[:]:
+        part = min(qty_milli, credit.qty_milli)
+        if part <= 0 or credit.gtin != gtin or credit.at_ns + SESSION_NS < at_ns:
             continue
-        part = min(qty_milli - used, credit.qty_milli)
-        used += part
+        drawn[credit.loc] = drawn.get(credit.loc, 0) + part
+        qty_milli -= part
         credit.qty_milli -= part
         if credit.qty_milli == 0:
             held.remove(credit)
-    return used
+    return list(drawn.items())
 
 
 def left(held: list[Credit], at_ns: int) -> dict[str, int]:
