@@ -124,14 +124,20 @@ class Baskets:
         parts: Iterable[tuple[str, int]],
         seq: int,
         weighed: Weighed | None = None,
-    ) -> None:
-        """A pick was posted: its units wait for their sale, or meet one that waits."""
-        basket, until_ns = self.trail(gtin).basket, began_ns + self.patience.timeout_ns
-        for lot, qty in parts:
-            basket.append(Entry(began_ns, qty, lot, loc, seq, until_ns, weighed))
-        basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
+        back_milli: int = 0,
+    ) -> list[Entry]:
+        """A pick was posted: its units wait for their sale, or meet one that waits.
+
+        Up to `back_milli` are on the shelf again, as known by now: they are returned.
+        """
+        trail, until_ns = self.trail(gtin), began_ns + self.patience.timeout_ns
+        new = [Entry(began_ns, qty, lot, loc, seq, until_ns, weighed) for lot, qty in parts]
+        trail.basket += new
+        trail.basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
+        back = self._take(trail, new[::-1], back_milli)
         self._match_open(at_ns, gtin)
         self._changed(gtin)
+        return back
 
     def sale(
         self,
@@ -265,24 +271,19 @@ class Baskets:
         trail = self.trails.get(gtin, Trail())
         return max((entry.at_ns for entry in trail.basket if entry.loc == loc), default=None)
 
-    def taken_from(self, loc: str, gtin: str, since_ns: int, until_ns: int) -> int:
-        """Milli units in baskets that left a place between two times."""
-        trail = self.trails.get(gtin)
+    def in_basket(
+        self, gtin: str, loc: str | None = None, since_ns: int = 0, until_ns: int = 1 << 63
+    ) -> int:
+        """Milli units in baskets that a put-back could bring back: all, or of then and there."""
         return sum(
             entry.qty_milli
-            for entry in ([] if trail is None else trail.basket)
-            if entry.loc == loc and since_ns <= entry.at_ns <= until_ns
+            for entry in self.trails.get(gtin, Trail()).basket
+            if since_ns <= entry.at_ns <= until_ns and loc in (None, entry.loc)
         )
-
-    def in_basket(self, gtin: str) -> int:
-        """Milli units in baskets that a put-back could bring back."""
-        trail = self.trails.get(gtin)
-        return 0 if trail is None else sum(entry.qty_milli for entry in trail.basket)
 
     def lately_lost(self, gtin: str) -> int:
         """Milli units among the lost that may still be found."""
-        trail = self.trails.get(gtin)
-        return 0 if trail is None else sum(lost.qty_milli for lost in trail.lost)
+        return sum(lost.qty_milli for lost in self.trails.get(gtin, Trail()).lost)
 
     def products(self) -> list[str]:
         """Products with something in a basket, sorted."""

@@ -16,7 +16,7 @@ from gateway.core.baskets import Baskets
 from gateway.core.identify import noise_mg2
 from gateway.core.places import Place
 from gateway.core.postings import Poster
-from gateway.core.trails import Weighed, merged
+from gateway.core.trails import Entry, Weighed, merged
 from gateway.core.witnesses import SESSION_NS
 from gateway.domain.observation import Because, Row, WeightStep
 from gateway.domain.stock import ADJUST, BASKET, LOST, Kind
@@ -40,10 +40,10 @@ class Flows:
         poster: Poster,
         baskets: Baskets,
         place: Callable[[str], Place],
-        prove: Callable[[int, str, int], bool],
+        prove: Callable[[int, str, str, int], list[Entry]],
         changed: Callable[[str], None],
     ) -> None:
-        """`prove(at_ns, gtin, qty_milli)` books a pending removal of what came back."""
+        """`prove(at_ns, location, gtin, qty_milli)` books a pending removal of what came back."""
         self._changed = changed
         self._store, self._poster, self._baskets = store, poster, baskets
         self._place, self._prove = place, prove
@@ -127,7 +127,7 @@ class Flows:
             kind: Kind = "adjust" if source == ADJUST else "restock"
             lots = self._poster.supply(at_ns, location, gtin, qty, None)
             self._poster.move(kind, at_ns, location, source, gtin, lots, because, **members)
-            self._poster.once()  # one reading is the source of one restock
+            members["src"] = ()  # one reading is the source of one restock
         return sum(qty for _, qty in parts)
 
     def pick(
@@ -140,8 +140,12 @@ class Flows:
         because: Because,
         reason: str | None,
         units: int = 0,
-    ) -> None:
-        """Units that left a shelf into a basket; the step weighs so many, none when 0."""
+        back: int = 0,
+    ) -> list[Entry]:
+        """Units that left a shelf into a basket; the step weighs so many, none when 0.
+
+        Up to `back` of them, in milli, have come back and are returned.
+        """
         parts = self._poster.supply(at_ns, step.location, gtin, qty, None)
         event = self._poster.move(
             "pick", at_ns, step.location, BASKET, gtin, parts, because, conf=conf, reason=reason
@@ -149,7 +153,9 @@ class Flows:
         noise_mg = sqrt_floor(noise_mg2(abs(step.step_mg), [step.sigma_mg]))
         weighed = Weighed(abs(step.step_mg), units, noise_mg) if units else None
         began_ns, location = step.began_ns, step.location
-        self._baskets.picked(at_ns, began_ns, gtin, location, parts, event.seq, weighed)
+        return self._baskets.picked(
+            at_ns, began_ns, gtin, location, parts, event.seq, weighed, back
+        )
 
     def _filled(
         self,
@@ -190,17 +196,19 @@ class Flows:
         """
         if step.began_ns >= place.session_until_ns:
             return self._baskets.in_basket(gtin) >= qty
-        since_ns = place.added_at_ns
-        return self._baskets.taken_from(step.location, gtin, since_ns, step.began_ns) >= qty
+        since = place.added_at_ns
+        return self._baskets.in_basket(gtin, step.location, since, step.began_ns) >= qty
 
     def put_back(
         self, at_ns: int, location: str, gtin: str, qty: int, because: Because, **members: object
     ) -> int:
         """The first rungs of the surplus ladder: from a basket, else from the lost. How much."""
         entries = self._baskets.newest(gtin, qty)
-        short = qty - sum(entry.qty_milli for entry in entries)
-        if short > 0 and self._prove(at_ns, gtin, short):
-            entries += self._baskets.newest(gtin, short)
+        while short := qty - sum(entry.qty_milli for entry in entries):
+            more = self._prove(at_ns, location, gtin, short)
+            if not more:
+                break
+            entries += more
         parts = merged((entry.lot, entry.qty_milli) for entry in entries)
         if parts:
             why = _resting(because, entries[0].seq)

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.core.witnesses import Credit
 from gateway.domain.observation import Row, WeightStep
-from gateway.domain.units import NS_PER_S
+from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
 PENDING_MAX: Final = 64
 """Steps that wait at one place; the oldest beyond it is posted at once."""
@@ -35,6 +35,12 @@ class Pending(msgspec.Struct):
     """The steps of the plates, where it is several."""
     until_ns: int | None = None
     """Certain, but for what a plate beside may still tell: then it is posted at once."""
+    booked: dict[str, int] = {}
+    """Milli units, by product, that a sale proved to have left meanwhile: perhaps with this."""
+
+    def left_milli(self, row: Row) -> int:
+        """How much of a row is not booked yet, in milli."""
+        return max(0, row.units * PIECE_MILLI - self.booked.get(row.gtin, 0))
 
     @property
     def steps(self) -> tuple[WeightStep, ...]:

@@ -23,8 +23,9 @@ from gateway.core.identify import AUTO_PPM, PENDING_PPM, Candidate, identify, no
 from gateway.core.layout import Layout
 from gateway.core.masses import LEARN_PPM, Masses
 from gateway.core.places import GUEST_NS, Pending, Place
-from gateway.core.postings import Poster
+from gateway.core.postings import Posted, Poster
 from gateway.core.shaking import Shaking
+from gateway.core.trails import Entry
 from gateway.core.waiting import Waiting
 from gateway.core.weigh import THETA_MAX_MG
 from gateway.domain.observation import Because, Row, WeightStep
@@ -34,6 +35,7 @@ from gateway.domain.store import Store
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
 SESSION_OPENS_UNITS: Final = 4
+EXPIRED: Final = "pending_expired"
 
 
 class Shelves:
@@ -61,9 +63,16 @@ class Shelves:
             store, poster.book, baskets, self.masses, self.waiting.removed
         )
         self.flows = Flows(store, poster, baskets, self.place, self._prove_removal, self._changed)
+        poster.listeners.append(self._heard)
 
     def _note(self, code: str) -> Callable[[int, str], None]:
         return lambda at_ns, text: self._poster.note(at_ns, code, text)
+
+    def _heard(self, posted: Posted) -> None:
+        event = posted.event
+        for line in event.lines if event.reason == "missed_pick" else ():
+            if line.d < 0:
+                self.waiting.missed(line.loc, line.gtin, -line.d)
 
     def _changed(self, location: str) -> None:
         self._changed_key(f"place:{location}")
@@ -100,7 +109,7 @@ class Shelves:
         self._changed(location)
 
     def _expire(self, at_ns: int, pending: Pending) -> None:
-        best, step = pending.rows[0], pending.step
+        best, step = self.waiting.likeliest(pending), pending.step
         if step.step_mg > 0 and self.flows.conjures(step, best):
             text = (
                 f"{step.location} holds more than the book, and nothing says of what: please count"
@@ -109,7 +118,12 @@ class Shelves:
             return  # of two doubtful things the more is not booked: a level or a count will tell
         because = Because("step_expired", pending.rows)
         self._rest_on(pending.cause, pending.steps)
-        self._book(at_ns, step, best, because, pending.filling, "pending_expired")
+        if step.step_mg < 0 and pending.booked.get(best.gtin):
+            if left := pending.left_milli(best):
+                conf, where = best.ppm // 1000, _at(step, best)
+                self.flows.pick(at_ns, where, best.gtin, left, conf, because, EXPIRED, best.units)
+        else:
+            self._book(at_ns, step, best, because, pending.filling, EXPIRED)
         self._poster.because_of(None, ())
 
     def _rest_on(self, cause: int | None, steps: Steps) -> None:
@@ -242,25 +256,31 @@ class Shelves:
 
     def prove(self, at_ns: int, gtin: str, qty_milli: int, until_ns: int, sale_seq: int) -> bool:
         """A sale tells what a pending removal was, if one began by then: it is posted as a pick."""
-        return self._proven(at_ns, gtin, qty_milli, until_ns, "sale_proves_pick", sale_seq)
-
-    def _prove_removal(self, at_ns: int, gtin: str, qty_milli: int) -> bool:
-        return self._proven(at_ns, gtin, qty_milli, at_ns, "return_proves_pick", None)
-
-    def _proven(
-        self, at_ns: int, gtin: str, qty_milli: int, until_ns: int, code: str, seq: int | None
-    ) -> bool:
         found = self.waiting.proven(gtin, qty_milli, until_ns)
         if found is None:
             return False
-        pending, row = found
-        step, qty = _at(pending.step, row), row.units * PIECE_MILLI
+        self._took(at_ns, *found, "sale_proves_pick", sale_seq)
+        return True
+
+    def _prove_removal(self, at_ns: int, here: str, gtin: str, qty_milli: int) -> list[Entry]:
+        found = self.waiting.proven(gtin, qty_milli, at_ns, here)
+        if found is None:
+            return []
+        return self._took(at_ns, *found, "return_proves_pick", None, qty_milli)
+
+    def _took(
+        self, at_ns: int, pending: Pending, row: Row, code: str, seq: int | None, back: int = 0
+    ) -> list[Entry]:
+        """A pending removal is booked as one of its rows; up to `back` milli of it came back."""
+        step = _at(pending.step, row)
         before = self._poster.because_of(pending.cause, _sources(pending.steps))
-        because = Because(code, pending.rows, seq)
-        self.flows.pick(at_ns, step, gtin, qty, PROVEN_CONF, because, None, row.units)
+        because, qty = Because(code, pending.rows, seq), pending.left_milli(row)
+        entries = self.flows.pick(
+            at_ns, step, row.gtin, qty, PROVEN_CONF, because, None, row.units, back
+        )
         self._poster.because_of(*before)
         self._changed(step.location)
-        return True
+        return entries
 
     def settle(self, at_ns: int, location: str, gtin: str, qty: int, because: Because) -> int:
         """A level tells what a pending step was: it is posted. How much of `qty`, in milli.

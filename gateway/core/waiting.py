@@ -79,29 +79,58 @@ class Waiting:
         return None
 
     def removed(self) -> dict[str, int]:
-        """Units that pending removals most probably took, by product: they are in some basket."""
+        """Units that pending removals may have taken, by product: they are in some basket."""
         units: dict[str, int] = {}
         for place in self._places.values():
-            for pending in place.pending:
-                best = pending.rows[0]
-                if pending.step.step_mg < 0:
-                    units[best.gtin] = units.get(best.gtin, 0) + best.units
+            for row in (r for p in place.pending if p.step.step_mg < 0 for r in p.rows):
+                if row.units and row.ppm >= PROVABLE_PPM:
+                    units[row.gtin] = units.get(row.gtin, 0) + row.units
         return units
 
-    def proven(self, gtin: str, qty_milli: int, until_ns: int) -> tuple[Pending, Row] | None:
-        """The removal begun by then that so much of a product, seen elsewhere, proves best."""
-        found = [
-            (-row.ppm, p.at_ns, location, p, row)
-            for location, place in self._places.items()
-            for p in place.pending
-            if p.step.step_mg < 0 and p.step.began_ns <= until_ns
-            for row in p.rows
-            if row.gtin == gtin and row.units and row.ppm >= _proof_ppm(row, qty_milli)
-        ]
+    def proven(
+        self, gtin: str, qty_milli: int, until_ns: int, here: str | None = None
+    ) -> tuple[Pending, Row] | None:
+        """The removal begun by then that so much of a product, seen elsewhere, proves best.
+
+        What is put back `here` was most probably part of what was taken here last.
+        """
+        found = []
+        for location, place in self._places.items():
+            for p in place.pending:
+                if p.step.step_mg >= 0 or p.step.began_ns > until_ns:
+                    continue
+                for row in (row for row in p.rows if row.gtin == gtin and p.left_milli(row)):
+                    home = (row.loc or location) == here
+                    seen_milli = qty_milli + (_returning(place, gtin) if here is None else 0)
+                    least_ppm = PROVABLE_PPM if home else _proof_ppm(row, seen_milli)
+                    if row.ppm >= least_ppm:
+                        age_ns = until_ns - p.at_ns if home else 0
+                        found.append((not home, age_ns, -row.ppm, p.at_ns, location, p, row))
         if not found:
             return None
-        _, _, _, pending, row = min(found, key=lambda one: one[:3])
+        *_, pending, row = min(found, key=lambda one: one[:5])
         return self.take(pending), row
+
+    def missed(self, location: str, gtin: str, qty_milli: int) -> None:
+        """A sale proved a pick there that no plate saw: a removal that waits may be it in part."""
+        place = self._places.get(location)
+        for pending in () if place is None else place.pending:
+            for row in pending.rows if pending.step.step_mg < 0 else ():
+                part = min(qty_milli, pending.left_milli(row))
+                if row.gtin == gtin and part > 0 and row.ppm >= PROVABLE_PPM:
+                    pending.booked[gtin] = pending.booked.get(gtin, 0) + part
+                    qty_milli -= part
+                    self._changed(location)
+                    break
+
+    def likeliest(self, pending: Pending) -> Row:
+        """What one was, most probably: of a removal rather what is on its way back from there."""
+        place = self._places[pending.step.location]
+        if pending.step.step_mg < 0:
+            for row in pending.rows:
+                if row.units and row.ppm >= PROVABLE_PPM and _returning(place, row.gtin):
+                    return row
+        return pending.rows[0]
 
     def counted(self, location: str, until_ns: int) -> None:
         """A count of the place agrees with the book: what it felt before is in there already."""
@@ -120,6 +149,12 @@ class Waiting:
                 if here and units and units * PIECE_MILLI == qty_milli:
                     return self.take(pending), row
         return None
+
+
+def _returning(place: Place, gtin: str) -> int:
+    """How much of a product arrivals that wait there most probably are, in milli."""
+    best = [p.rows[0] for p in place.pending if p.step.step_mg > 0]
+    return sum(row.units * PIECE_MILLI for row in best if row.gtin == gtin)
 
 
 def _proof_ppm(row: Row, seen_milli: int) -> int:
