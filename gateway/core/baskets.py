@@ -102,13 +102,11 @@ class Baskets:
 
     def unpaid(self, gtin: str, seq: int) -> bool:
         """Whether what a pick took is still in a basket."""
-        trail = self.trails.get(gtin)
-        return trail is not None and any(entry.seq == seq for entry in trail.basket)
+        return any(entry.seq == seq for entry in self.trails.get(gtin, Trail()).basket)
 
     def waits(self, gtin: str) -> bool:
         """Whether a sale of the last moments still waits for its pick."""
-        trail = self.trails.get(gtin)
-        return trail is not None and bool(trail.open)
+        return bool(self.trails.get(gtin, Trail()).open)
 
     @property
     def age_ns(self) -> int:
@@ -251,25 +249,25 @@ class Baskets:
         return out
 
     def newest(
-        self, gtin: str, qty_milli: int, loc: str | None = None, since_ns: int = 0
-    ) -> list[Entry]:
+        self, gtin: str, qty_milli: int, loc: str | None = None, since_ns: int = 0,
+        until_ns: int = 1 << 63,
+    ) -> list[Entry]:  # fmt: skip
         """Takes up to so much out of the basket, newest first: it was put back."""
-        trail = self.trails.get(gtin)
-        if trail is None or not trail.basket:
-            return []
+        trail = self.trails.get(gtin, Trail())
         order = [
             entry
             for entry in reversed(trail.basket)
-            if entry.at_ns >= since_ns and (loc is None or entry.loc == loc)
+            if since_ns <= entry.at_ns <= until_ns and loc in (None, entry.loc)
         ]
         taken = self._take(trail, order, qty_milli)
-        self._changed(gtin)
+        if taken:
+            self._changed(gtin)
         return taken
 
     def last_pick_ns(self, loc: str, gtin: str) -> int | None:
         """When the newest unit that is still in a basket left a place; None when none did."""
-        trail = self.trails.get(gtin, Trail())
-        return max((entry.at_ns for entry in trail.basket if entry.loc == loc), default=None)
+        basket = self.trails.get(gtin, Trail()).basket
+        return max((entry.at_ns for entry in basket if entry.loc == loc), default=None)
 
     def in_basket(
         self, gtin: str, loc: str | None = None, since_ns: int = 0, until_ns: int = 1 << 63

@@ -298,7 +298,7 @@ class Corrections:
         qty -= self._take_back(at_ns, loc, gtin, qty, because)
         if qty > 0:
             self._shelves.flows.found_more(
-                at_ns, loc, gtin, qty, because, LEVEL_CONF, LEVEL_REASON, "unrecorded"
+                at_ns, at_ns, loc, gtin, qty, because, LEVEL_CONF, LEVEL_REASON, "unrecorded"
             )
 
     def _shortage(self, at_ns: int, loc: str, gtin: str, qty: int, because: Because) -> None:

@@ -40,10 +40,11 @@ class Flows:
         poster: Poster,
         baskets: Baskets,
         place: Callable[[str], Place],
-        prove: Callable[[int, str, str, int], list[Entry]],
+        prove: Callable[[int, int, str, str, int], list[Entry]],
         changed: Callable[[str], None],
     ) -> None:
-        """`prove(at_ns, location, gtin, qty_milli)` books a pending removal of what came back."""
+        """`prove(at_ns, seen_ns, location, gtin, qty_milli)` books a pending removal of what came
+        back by then."""
         self._changed = changed
         self._store, self._poster, self._baskets = store, poster, baskets
         self._place, self._prove = place, prove
@@ -65,11 +66,14 @@ class Flows:
         elif filling:
             self._filled(at_ns, step, best.gtin, qty, conf, because, reason)
         else:
-            self.found_more(at_ns, step.location, best.gtin, qty, because, conf, reason, reason)
+            self.found_more(
+                at_ns, step.at_ns, step.location, best.gtin, qty, because, conf, reason, reason
+            )
 
     def found_more(
         self,
         at_ns: int,
+        seen_ns: int,
         location: str,
         gtin: str,
         qty: int,
@@ -79,7 +83,7 @@ class Flows:
         restocked: str | None,
     ) -> None:
         """The whole ladder of a surplus; `restocked` is the reason of its last rungs."""
-        qty -= self.put_back(at_ns, location, gtin, qty, because, conf=conf, reason=reason)
+        qty -= self.put_back(at_ns, seen_ns, location, gtin, qty, because, conf=conf, reason=reason)
         self._surplus(at_ns, location, gtin, qty, conf, because, restocked)
 
     def conjures(self, step: WeightStep, row: Row) -> bool:
@@ -172,7 +176,7 @@ class Flows:
         came = witnesses.draw(place.scanned_in, gtin, qty, step.at_ns)
         rest = qty - sum(part for _, part in came)
         if not came and self._returned(place, step, gtin, qty):
-            self.found_more(at_ns, location, gtin, qty, because, conf, reason, reason)
+            self.found_more(at_ns, step.at_ns, location, gtin, qty, because, conf, reason, reason)
             return
         if self._baskets.in_basket(gtin) >= rest:
             conf = min(conf, STAFF_CONF)
@@ -200,12 +204,22 @@ class Flows:
         return self._baskets.in_basket(gtin, step.location, since, step.began_ns) >= qty
 
     def put_back(
-        self, at_ns: int, location: str, gtin: str, qty: int, because: Because, **members: object
+        self,
+        at_ns: int,
+        seen_ns: int,
+        location: str,
+        gtin: str,
+        qty: int,
+        because: Because,
+        **members: object,
     ) -> int:
-        """The first rungs of the surplus ladder: from a basket, else from the lost. How much."""
-        entries = self._baskets.newest(gtin, qty)
+        """The first rungs of the surplus ladder: from a basket, else from the lost. How much.
+
+        What left a shelf after the surplus was seen is not the surplus.
+        """
+        entries = self._baskets.newest(gtin, qty, until_ns=seen_ns)
         while short := qty - sum(entry.qty_milli for entry in entries):
-            more = self._prove(at_ns, location, gtin, short)
+            more = self._prove(at_ns, seen_ns, location, gtin, short)
             if not more:
                 break
             entries += more

@@ -376,8 +376,9 @@ class Fusion:
         if not any(x.id == location and x.kind == "shelf" for x in self._store.locations):
             return 0
         return self._shelves.flows.put_back(
-            at_ns, location, gtin, qty_milli, because, conf=PROVEN_CONF, reason="level_correction"
-        )
+            at_ns, at_ns, location, gtin, qty_milli, because, conf=PROVEN_CONF,
+            reason="level_correction",
+        )  # fmt: skip
 
     def _live(self, location: str) -> bool:
         return self._shelves.live(location)

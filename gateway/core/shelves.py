@@ -262,8 +262,10 @@ class Shelves:
         self._took(at_ns, *found, "sale_proves_pick", sale_seq)
         return True
 
-    def _prove_removal(self, at_ns: int, here: str, gtin: str, qty_milli: int) -> list[Entry]:
-        found = self.waiting.proven(gtin, qty_milli, at_ns, here)
+    def _prove_removal(
+        self, at_ns: int, seen_ns: int, here: str, gtin: str, qty_milli: int
+    ) -> list[Entry]:
+        found = self.waiting.proven(gtin, qty_milli, seen_ns, here)
         if found is None:
             return []
         return self._took(at_ns, *found, "return_proves_pick", None, qty_milli)

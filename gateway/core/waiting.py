@@ -101,7 +101,9 @@ class Waiting:
                     continue
                 for row in (row for row in p.rows if row.gtin == gtin and p.left_milli(row)):
                     home = (row.loc or location) == here
-                    seen_milli = qty_milli + (_returning(place, gtin) if here is None else 0)
+                    seen_milli = qty_milli
+                    if here is None:
+                        seen_milli += _returning(place, gtin, p.step.at_ns)
                     least_ppm = PROVABLE_PPM if home else _proof_ppm(row, seen_milli)
                     if row.ppm >= least_ppm:
                         age_ns = until_ns - p.at_ns if home else 0
@@ -128,7 +130,11 @@ class Waiting:
         place = self._places[pending.step.location]
         if pending.step.step_mg < 0:
             for row in pending.rows:
-                if row.units and row.ppm >= PROVABLE_PPM and _returning(place, row.gtin):
+                if (
+                    row.units
+                    and row.ppm >= PROVABLE_PPM
+                    and _returning(place, row.gtin, pending.step.at_ns)
+                ):
                     return row
         return pending.rows[0]
 
@@ -151,9 +157,10 @@ class Waiting:
         return None
 
 
-def _returning(place: Place, gtin: str) -> int:
-    """How much of a product arrivals that wait there most probably are, in milli."""
-    best = [p.rows[0] for p in place.pending if p.step.step_mg > 0]
+def _returning(place: Place, gtin: str, since_ns: int) -> int:
+    """How much of a product came there since, most probably, by what waits; in milli."""
+    late = [p for p in place.pending if p.step.step_mg > 0 and p.step.at_ns > since_ns]
+    best = [p.rows[0] for p in late]
     return sum(row.units * PIECE_MILLI for row in best if row.gtin == gtin)
 
 
