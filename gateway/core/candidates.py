@@ -90,7 +90,11 @@ class Candidates:
         def held(gtin: str) -> int:
             return self._book.balance(guests.get(gtin, location), gtin) // PIECE_MILLI
 
-        return self._made(self._shares(location, guests), held, lambda gtin: UNITS_MAX)
+        shares = self._shares(location, guests)
+        if len(shares) > 1:
+            return self._made(shares, held, lambda gtin: UNITS_MAX)
+        most = {gtin: max(UNITS_MAX, held(gtin)) for gtin in shares}
+        return self._made(shares, held, most.__getitem__, alone=True)
 
     def arriving(self, location: str, guests: Guests | None = None) -> list[Candidate]:
         """What may have been put: the contents of baskets first, then what belongs there."""
@@ -182,11 +186,12 @@ class Candidates:
         units_max: Callable[[str], int],
         *,
         flat: bool = False,
+        alone: bool = False,
     ) -> list[Candidate]:
         return [
             Candidate(
                 gtin, unit.mean_mg, unit.sd_mg, unit.mean_sd_mg, share, held(gtin),
-                units_max(gtin), flat,
+                units_max(gtin), flat, alone,
             )
             for gtin, share in shares.items()
             if (unit := self._masses.of(gtin)) is not None

@@ -29,6 +29,8 @@ _UNEXPLAINED_MNAT: Final = ln_mnat(_UNEXPLAINED_PRIOR_PPM, _PPM) + ln_mnat(1, 2_
 _TWO_PI_PPM: Final = 6_283_185
 _QUANTITY_PPM: Final = (800_000, 140_000, 40_000, 10_000, 5_000, 2_500, 1_250, 1_250)
 """Prior of 1, 2, 3 … units. ALGORITHMS stops at 4; two hands at once take more (DECISIONS)."""
+_SWEPT_PPM: Final = 10_000
+"""Prior of all that lies there at once, and of any other number that no hand takes, together."""
 _NOT_IN_BOOK_PPM: Final = 50_000
 _OFF_HOME_PPM: Final = 100_000
 """Of several plates: what belongs to one of them rests there, all but the larger part of one unit.
@@ -55,6 +57,8 @@ class Candidate(Word, frozen=True):
     """Most units of one move."""
     flat: bool = False
     """Restock: any quantity up to the maximum is as likely as another."""
+    alone: bool = False
+    """Nothing else lies there: all of it, as the book has it, may go in one sweep."""
     lies_mg: int | None = None
     """Of a load over several plates, what is on the one where most of it lies and it may lie; None:
     all of it."""
@@ -112,12 +116,7 @@ def _singles(load: int, noise: int, c: Candidate, singles_ppm: int) -> list[tupl
     rows = []
     near = load // max(1, c.mass_mg)
     for units in range(max(1, near - NEAR_UNITS), min(c.units_max, near + NEAR_UNITS) + 1):
-        if c.flat:
-            prior = _PPM // c.units_max
-        elif units <= len(_QUANTITY_PPM):
-            prior = _QUANTITY_PPM[units - 1]
-        else:
-            break
+        prior = _quantity_ppm(c, units)
         if c.in_book < units:
             prior = prior * _NOT_IN_BOOK_PPM // _PPM
         if c.lies_mg is not None and 3 * c.lies_mg < (3 * units - 2) * c.mass_mg:
@@ -127,6 +126,16 @@ def _singles(load: int, noise: int, c: Candidate, singles_ppm: int) -> list[tupl
             score = density(load, units * c.mass_mg, c.variance_mg2(units) + noise)
             rows.append((score + ln_mnat(prior, _PPM), c.gtin, units))
     return rows
+
+
+def _quantity_ppm(c: Candidate, units: int) -> int:
+    """Prior of so many units of one product."""
+    if c.flat:
+        return _PPM // c.units_max
+    hand = _QUANTITY_PPM[units - 1] if units <= len(_QUANTITY_PPM) else 0
+    if not c.alone:
+        return hand
+    return max(hand, _SWEPT_PPM if units == c.in_book else _SWEPT_PPM // c.units_max)
 
 
 def _pairs(load: int, noise: int, cs: Sequence[Candidate]) -> list[tuple[int, str, int]]:

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.core.witnesses import Credit
 from gateway.domain.observation import Row, WeightStep
+from gateway.domain.stock import Source
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
 PENDING_MAX: Final = 64
@@ -38,6 +39,10 @@ class Pending(msgspec.Struct):
     booked: dict[str, int] = {}
     """Milli units, by product, that a sale proved to have left meanwhile: perhaps with this."""
 
+    def at(self, row: Row) -> WeightStep:
+        """The step at the plate where a row of it is booked."""
+        return msgspec.structs.replace(self.step, location=row.loc) if row.loc else self.step
+
     def left_milli(self, row: Row) -> int:
         """How much of a row is not booked yet, in milli."""
         return max(0, row.units * PIECE_MILLI - self.booked.get(row.gtin, 0))
@@ -46,6 +51,11 @@ class Pending(msgspec.Struct):
     def steps(self) -> tuple[WeightStep, ...]:
         """What the plates said."""
         return self.parts or (self.step,)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The readings it rests on."""
+        return tuple(Source(step.device, step.ref) for step in self.steps)
 
 
 class Guest(msgspec.Struct):

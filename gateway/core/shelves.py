@@ -30,12 +30,10 @@ from gateway.core.waiting import Waiting
 from gateway.core.weigh import THETA_MAX_MG
 from gateway.domain.observation import Because, Row, WeightStep
 from gateway.domain.settings import FusionSettings
-from gateway.domain.stock import Source
 from gateway.domain.store import Store
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
 SESSION_OPENS_UNITS: Final = 4
-EXPIRED: Final = "pending_expired"
 
 
 class Shelves:
@@ -117,29 +115,19 @@ class Shelves:
             self._poster.note(at_ns, "step_unexplained", text, step.device)
             return  # of two doubtful things the more is not booked: a level or a count will tell
         because = Because("step_expired", pending.rows)
-        self._rest_on(pending.cause, pending.steps)
-        if step.step_mg < 0 and pending.booked.get(best.gtin):
-            if left := pending.left_milli(best):
-                conf, where = best.ppm // 1000, _at(step, best)
-                self.flows.pick(at_ns, where, best.gtin, left, conf, because, EXPIRED, best.units)
-        else:
-            self._book(at_ns, step, best, because, pending.filling, EXPIRED)
+        self._poster.because_of(pending.cause, pending.sources)
+        self._book(at_ns, pending, best, because, "pending_expired")
         self._poster.because_of(None, ())
 
-    def _rest_on(self, cause: int | None, steps: Steps) -> None:
-        self._poster.because_of(cause, _sources(steps))
-
     def _book(
-        self,
-        at_ns: int,
-        step: WeightStep,
-        row: Row,
-        because: Because,
-        filling: bool,
-        reason: str | None,
+        self, at_ns: int, one: Pending, row: Row, because: Because, reason: str | None
     ) -> None:
-        step = _at(step, row)
-        self.flows.post(at_ns, step, row, because, filling=filling, reason=reason)
+        step, left = one.at(row), one.left_milli(row)
+        if left == row.units * PIECE_MILLI:
+            self.flows.post(at_ns, step, row, because, filling=one.filling, reason=reason)
+        elif left:
+            conf = row.ppm // 1000
+            self.flows.pick(at_ns, step, row.gtin, left, conf, because, reason, row.units)
         self._changed(step.location)
 
     # --- deciding -------------------------------------------------------------------------------
@@ -222,6 +210,7 @@ class Shelves:
         self._beside.remember(one.steps, booked=known and certain and not early)
         self._shaken(one.steps, known)
         if not known:
+            self._swept(at_ns, step)
             return  # journalled as an observation, nothing is booked
         parts = one.steps if len(one.steps) > 1 else ()
         until_ns = step.at_ns + OPEN_NS if certain and early else None
@@ -231,12 +220,21 @@ class Shelves:
         elif (oldest := self.waiting.add(pending)) is not None:
             self._expire(at_ns, oldest)
 
+    def _swept(self, at_ns: int, step: WeightStep) -> None:
+        """Tells people of more than a hand takes, from a plate of one product, unexplained."""
+        gtin = self.only(at_ns, step.location)
+        unit = None if gtin is None or step.outage else self.masses.of(gtin)
+        if unit is not None and -step.step_mg >= SESSION_OPENS_UNITS * unit.mean_mg:
+            grams = -step.step_mg // 1000
+            text = f"{step.location} lost {grams} g at once, and nothing explains it: please count"
+            self._poster.note(at_ns, "step_unexplained", text, step.device)
+
     def _certain(self, at_ns: int, one: Pending) -> None:
         """Posts it as what it is, and learns from it."""
         best, steps = one.rows[0], one.steps
-        self._rest_on(one.cause, steps)
-        self._book(at_ns, one.step, best, Because("step", one.rows), one.filling, None)
-        self._lies(at_ns, steps, best.gtin, _at(one.step, best).location)
+        self._poster.because_of(one.cause, one.sources)
+        self._book(at_ns, one, best, Because("step", one.rows), None)
+        self._lies(at_ns, steps, best.gtin, one.at(best).location)
         if not one.filling and best.units == 1 and len(steps) == 1 and best.ppm >= LEARN_PPM:
             noise = noise_mg2(0, [one.step.sigma_mg])
             self.masses.learn(at_ns, best.gtin, abs(one.step.step_mg), noise)
@@ -274,8 +272,8 @@ class Shelves:
         self, at_ns: int, pending: Pending, row: Row, code: str, seq: int | None, back: int = 0
     ) -> list[Entry]:
         """A pending removal is booked as one of its rows; up to `back` milli of it came back."""
-        step = _at(pending.step, row)
-        before = self._poster.because_of(pending.cause, _sources(pending.steps))
+        step = pending.at(row)
+        before = self._poster.because_of(pending.cause, pending.sources)
         because, qty = Because(code, pending.rows, seq), pending.left_milli(row)
         entries = self.flows.pick(
             at_ns, step, row.gtin, qty, PROVEN_CONF, because, None, row.units, back
@@ -293,7 +291,7 @@ class Shelves:
         if found is None:
             return 0
         pending, row = found
-        self._book(at_ns, pending.step, row, because, pending.filling, None)
+        self._book(at_ns, pending, row, because, None)
         return abs(qty)
 
     # --- the plates of a bay --------------------------------------------------------------------
@@ -383,12 +381,3 @@ class Shelves:
 
 def _explained(row: Row) -> bool:
     return row.units > 0 and row.ppm >= PENDING_PPM
-
-
-def _sources(steps: Steps) -> tuple[Source, ...]:
-    return tuple(Source(step.device, step.ref) for step in steps)
-
-
-def _at(step: WeightStep, row: Row) -> WeightStep:
-    """The step at the plate where a row of it is booked."""
-    return msgspec.structs.replace(step, location=row.loc) if row.loc else step

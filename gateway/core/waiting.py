@@ -150,9 +150,9 @@ class Waiting:
         place = self._places.get(location)
         for pending in () if place is None else place.pending:
             for row in pending.rows:
-                units = row.units if pending.step.step_mg > 0 else -row.units
+                milli = pending.left_milli(row)
                 here = (row.loc or pending.step.location) == location and row.gtin == gtin
-                if here and units and units * PIECE_MILLI == qty_milli:
+                if here and milli and qty_milli == (milli if pending.step.step_mg > 0 else -milli):
                     return self.take(pending), row
         return None
 
