@@ -15,6 +15,7 @@ from gateway.core.baskets import Baskets
 from gateway.core.book import Book
 from gateway.core.identify import Candidate
 from gateway.core.masses import Masses
+from gateway.domain.observation import Row
 from gateway.domain.store import Store
 from gateway.domain.units import PIECE_MILLI, sqrt_floor
 
@@ -43,9 +44,9 @@ class Candidates:
         book: Book,
         baskets: Baskets,
         masses: Masses | None = None,
-        removed: Callable[[], Mapping[str, int]] = dict,
+        removed: Callable[[], Mapping[str, Row]] = dict,
     ) -> None:
-        """`removed()` is what pending removals most probably took, in units by product."""
+        """`removed()` is what pending removals may have taken, by product."""
         self._removed = removed
         self._book, self._baskets = book, baskets
         self._masses = Masses(store.products) if masses is None else masses
@@ -112,18 +113,24 @@ class Candidates:
             shares[gtin] = shares.get(gtin, 0) + share - sum(c.share_ppm for c in units)
 
         def held(gtin: str) -> int:
-            taken = self._baskets.in_basket(gtin) // PIECE_MILLI + removed.get(gtin, 0)
+            taken = removed[gtin].units if gtin in removed else 0
+            taken += self._baskets.in_basket(gtin) // PIECE_MILLI
             return _MANY if gtin in home else taken
 
         return self._made(shares, held, lambda gtin: UNITS_MAX) + again
 
-    def _basket_shares(self, home: Mapping[str, int], removed: Mapping[str, int]) -> dict[str, int]:
-        """What baskets hold, as the prior of a put-back: mostly to where it belongs."""
-        basket = sorted({*self._baskets.products(), *removed} & self._weighable.keys())
+    def _basket_shares(self, home: Mapping[str, int], removed: Mapping[str, Row]) -> dict[str, int]:
+        """What baskets hold, as the prior of a put-back: mostly to where it belongs.
+
+        What may be in one counts as much as it is likely to be.
+        """
+        sure = dict.fromkeys(self._baskets.products(), _PPM)
+        likely = {gtin: row.ppm for gtin, row in removed.items()} | sure
+        basket = sorted(likely.keys() & self._weighable.keys())
         groups = [[g for g in basket if g in home], [g for g in basket if g not in home]]
         weights = (_PPM - ASTRAY_PPM, ASTRAY_PPM) if all(groups) else (_PPM, _PPM)
         return {
-            gtin: BASKET_SHARE_PPM * weight // _PPM // len(group)
+            gtin: BASKET_SHARE_PPM * weight // _PPM * likely[gtin] // sum(likely[g] for g in group)
             for group, weight in zip(groups, weights, strict=True)
             for gtin in group
         }

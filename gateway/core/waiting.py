@@ -78,14 +78,19 @@ class Waiting:
                     return pending
         return None
 
-    def removed(self) -> dict[str, int]:
-        """Units that pending removals may have taken, by product: they are in some basket."""
-        units: dict[str, int] = {}
+    def removed(self) -> dict[str, Row]:
+        """What pending removals may have taken, by product: it is in some basket.
+
+        Units in all, and the most that any removal holds for it.
+        """
+        taken: dict[str, Row] = {}
         for place in self._places.values():
             for row in (r for p in place.pending if p.step.step_mg < 0 for r in p.rows):
                 if row.units and row.ppm >= PROVABLE_PPM:
-                    units[row.gtin] = units.get(row.gtin, 0) + row.units
-        return units
+                    had = taken.get(row.gtin, Row(row.gtin, 0, 0))
+                    units, ppm = had.units + row.units, max(had.ppm, row.ppm)
+                    taken[row.gtin] = Row(row.gtin, units, ppm)
+        return taken
 
     def proven(
         self, gtin: str, qty_milli: int, until_ns: int, here: str | None = None
