@@ -249,15 +249,14 @@ class Baskets:
         return out
 
     def newest(
-        self, gtin: str, qty_milli: int, loc: str | None = None, since_ns: int = 0,
-        until_ns: int = 1 << 63,
-    ) -> list[Entry]:  # fmt: skip
+        self, gtin: str, qty_milli: int, loc: str | None = None, since_ns: int = 0
+    ) -> list[Entry]:
         """Takes up to so much out of the basket, newest first: it was put back."""
         trail = self.trails.get(gtin, Trail())
         order = [
             entry
             for entry in reversed(trail.basket)
-            if since_ns <= entry.at_ns <= until_ns and loc in (None, entry.loc)
+            if entry.at_ns >= since_ns and loc in (None, entry.loc)
         ]
         taken = self._take(trail, order, qty_milli)
         if taken:

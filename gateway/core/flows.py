@@ -215,9 +215,10 @@ class Flows:
     ) -> int:
         """The first rungs of the surplus ladder: from a basket, else from the lost. How much.
 
-        What left a shelf after the surplus was seen is not the surplus.
+        A removal that waits is proved only if it began before the surplus was seen. In baskets
+        units are alike: a sale since may have taken the one that came back for another.
         """
-        entries = self._baskets.newest(gtin, qty, until_ns=seen_ns)
+        entries = self._baskets.newest(gtin, qty)
         while short := qty - sum(entry.qty_milli for entry in entries):
             more = self._prove(at_ns, seen_ns, location, gtin, short)
             if not more:
