@@ -109,7 +109,7 @@ class Waiting:
                     seen_milli = qty_milli
                     if here is None:
                         seen_milli += _returning(place, gtin, p.step.at_ns)
-                    least_ppm = PROVABLE_PPM if home else _proof_ppm(row, seen_milli)
+                    least_ppm = _part_ppm(row, qty_milli) if home else _proof_ppm(row, seen_milli)
                     if row.ppm >= least_ppm:
                         age_ns = until_ns - p.at_ns if home else 0
                         found.append((not home, age_ns, -row.ppm, p.at_ns, location, p, row))
@@ -135,11 +135,8 @@ class Waiting:
         place = self._places[pending.step.location]
         if pending.step.step_mg < 0:
             for row in pending.rows:
-                if (
-                    row.units
-                    and row.ppm >= PROVABLE_PPM
-                    and _returning(place, row.gtin, pending.step.at_ns)
-                ):
+                back_milli = _returning(place, row.gtin, pending.step.at_ns) if row.units else 0
+                if back_milli and row.ppm >= _part_ppm(row, back_milli):
                     return row
         return pending.rows[0]
 
@@ -167,6 +164,13 @@ def _returning(place: Place, gtin: str, since_ns: int) -> int:
     late = [p for p in place.pending if p.step.step_mg > 0 and p.step.at_ns > since_ns]
     best = [p.rows[0] for p in late]
     return sum(row.units * PIECE_MILLI for row in best if row.gtin == gtin)
+
+
+def _part_ppm(row: Row, back_milli: int) -> int:
+    """The same for what comes back to where it was taken: half of two often does, one of eight
+    hardly ever."""
+    least_ppm = PROVABLE_PPM * row.units * PIECE_MILLI // back_milli
+    return min(PENDING_PPM, max(PROVABLE_PPM, least_ppm))
 
 
 def _proof_ppm(row: Row, seen_milli: int) -> int:
