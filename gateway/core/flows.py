@@ -253,8 +253,6 @@ class Flows:
         came: list[tuple[str, int]] = []
         if not qty:
             return came
-        witnesses.add(self._place(location).weighed_in, gtin, qty, at_ns)
-        self._changed(location)
         members: dict[str, object] = {"conf": conf, "reason": reason or "unrecorded"}
         for source in self._store.locations:
             part = min(qty, max(0, self._poster.book.balance(source.id, gtin)))
@@ -273,6 +271,9 @@ class Flows:
             self._poster.move(
                 "adjust", at_ns, ADJUST, location, gtin, [("", qty)], because, **members
             )
+        for loc, part in came:
+            witnesses.add(self._place(location).weighed_in, gtin, part, at_ns, loc)
+        self._changed(location)
         return came
 
     # --- what scans tell the plates -------------------------------------------------------------
@@ -281,12 +282,17 @@ class Flows:
         self, at_ns: int, location: str, gtin: str, qty_milli: int, source: str
     ) -> int:
         """A restock scan: a session until its goods are placed. How much of it the plate has
-        already booked."""
+        already booked; what it booked from another store than the scan says goes back there."""
         place = self._place(location)
-        seen = witnesses.use(place.weighed_in, gtin, qty_milli, at_ns)
-        if qty_milli > seen:
-            witnesses.add(place.scanned_in, gtin, qty_milli - seen, at_ns, source)
-        return seen
+        seen = witnesses.draw(place.weighed_in, gtin, qty_milli, at_ns)
+        wrong = [(loc, part) for loc, part in seen if loc not in (source, ADJUST, "")]
+        back = self.go_back(
+            at_ns, location, gtin, wrong, Because("scan"), src=(), reason="reversal"
+        )
+        qty_seen = sum(part for _, part in seen)
+        if qty_milli > qty_seen:
+            witnesses.add(place.scanned_in, gtin, qty_milli - qty_seen, at_ns, source)
+        return qty_seen - back
 
     def removal_scanned(
         self, at_ns: int, location: str, gtin: str, qty_milli: int
