@@ -91,6 +91,11 @@ BECAUSE: Final[Mapping[str, tuple[str, str]]] = {
         "商品被放回货架，证明之前不确定的那次变化就是拿取它。",
         "It was put back: so it is what had been taken in a change that was unclear until then.",
     ),
+    "removal_proves_arrival": (
+        "取走的比账面多，证明之前不确定的那次变化就是它被放上货架。",
+        "More was taken than the book held: so it is what had come in a change that was unclear "
+        "until then.",
+    ),
     "basket_timeout": (
         "第 {seq} 号拿取之后一直没有付款，也没有放回。",
         "After pick {seq} it was neither paid nor put back in time.",

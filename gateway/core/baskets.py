@@ -6,14 +6,15 @@ Here: the trail of one product through `@basket`: entries, losses, open sales, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from gateway.core.book import Posting
+from gateway.core.missed import Places, missed_pick
 from gateway.core.patience import Patience
 from gateway.core.postings import Poster
-from gateway.core.trails import Entry, Lost, OpenSale, Trail, Weighed, merged
+from gateway.core.receipts import lines_of
+from gateway.core.trails import Entry, Lost, OpenSale, Seen, Trail, Weighed, merged
 from gateway.domain.observation import Because
 from gateway.domain.settings import FusionSettings
 from gateway.domain.stock import BASKET, LOST, SOLD, Ref, Source
@@ -23,7 +24,6 @@ HEAL_BY_SALE_NS = 24 * 3600 * NS_PER_S
 HEAL_BY_RETURN_NS = 48 * 3600 * NS_PER_S
 LOSS_CONF = 500
 FOUND_CONF = 700
-PROVEN_CONF = 900
 
 
 class Baskets:
@@ -33,12 +33,12 @@ class Baskets:
         self,
         settings: FusionSettings,
         poster: Poster,
-        places_of_pick: Callable[[str, int], list[tuple[str, int]]],
-        prove: Callable[[int, str, int, int, int], bool],
+        places_of_pick: Places,
+        prove: Callable[[int, Sequence[Seen]], bool],
         changed: Callable[[str], None],
         patience: Patience | None = None,
     ) -> None:
-        """`prove(at_ns, gtin, qty_milli, until_ns, sale_seq)` posts a pick that a sale proves."""
+        """`prove(at_ns, lines)` posts what the lines of a receipt prove of a pick in doubt."""
         self._poster = poster
         self._prove_pending = prove
         self._age_ns = settings.basket_age_s * NS_PER_S
@@ -63,7 +63,11 @@ class Baskets:
         due = [entry.until_ns for entry in trail.basket]
         if trail.open:
             due += [sale.at_ns + self._open_ns for sale in trail.open]
-            due += [entry.at_ns + self._age_ns for entry in trail.basket]
+            due += [
+                entry.at_ns + self._age_ns
+                for entry in trail.basket
+                if any(entry.may_be(sale) for sale in trail.open)
+            ]
         return min(due, default=None)
 
     def fire(self, at_ns: int, gtin: str) -> None:
@@ -123,13 +127,17 @@ class Baskets:
         seq: int,
         weighed: Weighed | None = None,
         back_milli: int = 0,
+        *,
+        untimed: bool = False,
     ) -> list[Entry]:
         """A pick was posted: its units wait for their sale, or meet one that waits.
 
         Up to `back_milli` are on the shelf again, as known by now: they are returned.
         """
         trail, until_ns = self.trail(gtin), began_ns + self.patience.timeout_ns
-        new = [Entry(began_ns, qty, lot, loc, seq, until_ns, weighed) for lot, qty in parts]
+        new = [
+            Entry(began_ns, qty, lot, loc, seq, until_ns, weighed, untimed) for lot, qty in parts
+        ]
         trail.basket += new
         trail.basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
         back = self._take(trail, new[::-1], back_milli)
@@ -152,7 +160,7 @@ class Baskets:
         A lot on the label is the lot: what was attributed to another is relabelled (5.7).
         """
         trail = self.trail(gtin)
-        taken = self._oldest(at_ns, trail, qty_milli, lot)
+        taken = self._oldest(at_ns, trail, trail.basket, qty_milli, lot)
         for entry in taken:
             self.patience.paired(entry.at_ns, at_ns)
         parts = [(entry.lot, entry.qty_milli) for entry in taken]
@@ -174,15 +182,18 @@ class Baskets:
             "sale", at_ns, BASKET, SOLD, gtin, merged(parts), because, src=(source,), ref=ref
         )
         if rest:
-            trail.open.append(OpenSale(at_ns, rest, lot or "", event.seq, source.dev, source.ref))
+            receipt = "" if ref is None else ref.id
+            trail.open.append(
+                OpenSale(at_ns, rest, lot or "", event.seq, source.dev, source.ref, receipt)
+            )
         self._changed(gtin)
         return event.seq
 
     def _oldest(
-        self, at_ns: int, trail: Trail, qty_milli: int, lot: str | None = None
+        self, at_ns: int, trail: Trail, of: list[Entry], qty_milli: int, lot: str | None
     ) -> list[Entry]:
-        """Takes up to so much out of the basket, if old enough: the proven lot, then the oldest."""
-        aged = [entry for entry in trail.basket if entry.at_ns + self._age_ns <= at_ns]
+        """Takes up to so much of these, if old enough: the proven lot, then the oldest."""
+        aged = [entry for entry in of if entry.at_ns + self._age_ns <= at_ns]
         if lot:
             aged.sort(key=lambda entry: entry.lot != lot)
         return self._take(trail, aged, qty_milli)
@@ -291,9 +302,8 @@ class Baskets:
         for sale in trail.open[:]:
             self._settle_known(at_ns, gtin, sale)
             if sale.qty_milli and sale.at_ns + self._open_ns <= at_ns:
-                aged_ns = at_ns - self._age_ns
                 while sale.qty_milli and self._prove_pending(
-                    at_ns, gtin, sale.qty_milli, aged_ns, sale.seq
+                    at_ns, lines_of(self.trails, gtin, sale)
                 ):
                     self._settle_known(at_ns, gtin, sale)
                 if sale.qty_milli:
@@ -303,7 +313,8 @@ class Baskets:
     def _settle_known(self, at_ns: int, gtin: str, sale: OpenSale) -> None:
         """What baskets hold, then what was lost, goes to a sale that waits."""
         trail = self.trail(gtin)
-        for entry in self._oldest(at_ns, trail, sale.qty_milli, sale.lot):
+        before = [entry for entry in trail.basket if entry.may_be(sale)]
+        for entry in self._oldest(at_ns, trail, before, sale.qty_milli, sale.lot):
             if sale.lot:
                 self._swap(at_ns, gtin, entry, sale.lot)
             else:
@@ -314,29 +325,8 @@ class Baskets:
             sale.qty_milli -= qty
 
     def _prove(self, at_ns: int, gtin: str, sale: OpenSale) -> None:
-        """The sale proves a pick that nobody saw, from the places most likely to have had it."""
-        places = self._places_of_pick(gtin, sale.qty_milli)
-        if not places:
-            self._poster.guard(at_ns, BASKET, gtin, sale.lot, sale.qty_milli)
-            sale.qty_milli = 0
-            return
-        postings, parts = [], []
-        for loc, qty_milli in places:
-            for lot, qty in self._poster.supply(at_ns, loc, gtin, qty_milli, sale.lot or None):
-                postings += [
-                    Posting(loc, gtin, lot or None, -qty), Posting(BASKET, gtin, lot or None, qty),
-                ]  # fmt: skip
-                parts.append((lot, qty))
-        self._poster.post(
-            "pick",
-            at_ns,
-            postings,
-            Because("sale_proves_pick", seq=sale.seq),
-            src=(Source(sale.dev, sale.ref),) if sale.dev else (),
-            conf=PROVEN_CONF,
-            reason="missed_pick",
-        )
-        for lot, qty in merged(parts):
+        """The sale proves a pick that nobody saw."""
+        for lot, qty in missed_pick(self._poster, self._places_of_pick, at_ns, gtin, sale):
             self._relabel(at_ns, gtin, lot, sale.lot, qty)
         sale.qty_milli = 0
 
@@ -375,7 +365,7 @@ class Baskets:
         trail.open = [sale for sale in trail.open if sale.qty_milli]
         if qty_milli:
             until_ns = at_ns + self.patience.timeout_ns
-            trail.basket.append(Entry(at_ns, qty_milli, lot, "", seq, until_ns))
+            trail.basket.append(Entry(at_ns, qty_milli, lot, "", seq, until_ns, untimed=True))
             trail.basket.sort(key=lambda entry: (entry.at_ns, entry.seq))
 
     def mirror_lost(

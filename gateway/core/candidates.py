@@ -45,9 +45,11 @@ class Candidates:
         baskets: Baskets,
         masses: Masses | None = None,
         removed: Callable[[], Mapping[str, Row]] = dict,
+        came: Callable[[str], Mapping[str, int]] = lambda location: {},
     ) -> None:
-        """`removed()` is what pending removals may have taken, by product."""
-        self._removed = removed
+        """`removed()` is what pending removals may have taken, by product, and `came(location)`
+        what pending arrivals most probably brought there, in units."""
+        self._removed, self._came = removed, came
         self._book, self._baskets = book, baskets
         self._masses = Masses(store.products) if masses is None else masses
         self._weighable = {
@@ -87,9 +89,11 @@ class Candidates:
         """
         if guests is None:
             guests = dict.fromkeys(self.strangers(location), location)
+        came = self._came(location)
 
         def held(gtin: str) -> int:
-            return self._book.balance(guests.get(gtin, location), gtin) // PIECE_MILLI
+            booked = self._book.balance(guests.get(gtin, location), gtin) // PIECE_MILLI
+            return booked + came.get(gtin, 0)
 
         shares = self._shares(location, guests)
         if len(shares) > 1:

@@ -294,7 +294,7 @@ class Corrections:
             self._poster.note(at_ns, "large_correction", text)
 
     def _surplus(self, at_ns: int, loc: str, gtin: str, qty: int, because: Because) -> None:
-        qty -= self._shelves.settle(at_ns, loc, gtin, qty, because)
+        qty -= self._shelves.proofs.level(at_ns, loc, gtin, qty, because)
         qty -= self._take_back(at_ns, loc, gtin, qty, because)
         if qty > 0:
             self._shelves.flows.found_more(
@@ -302,11 +302,11 @@ class Corrections:
             )
 
     def _shortage(self, at_ns: int, loc: str, gtin: str, qty: int, because: Because) -> None:
-        qty -= self._shelves.settle(at_ns, loc, gtin, -qty, because)
+        qty -= self._shelves.proofs.level(at_ns, loc, gtin, -qty, because)
         qty -= self._take_back(at_ns, loc, gtin, -qty, because)
         qty -= self._never_came(at_ns, loc, gtin, qty, because)
         if qty > 0:
-            step = WeightStep(at_ns, "", "", loc, at_ns, 0, 0, 0, outage=False)
+            step = WeightStep(at_ns, "", "", loc, at_ns, 0, 0, 0, outage=True)  # when, nobody saw
             self._shelves.flows.pick(at_ns, step, gtin, qty, LEVEL_CONF, because, LEVEL_REASON)
 
     def _take_back(self, at_ns: int, loc: str, gtin: str, qty: int, because: Because) -> int:

@@ -77,6 +77,7 @@ class Engine:
         self._sensors = sensors
         self._scanners, self._plates = sensors.scanners, sensors.plates
         self._plates.levels.know(self._fusion.alone, self._fusion.view)
+        self._fusion.tell(self._plates.levels.felt)
         self._readers = sensors.readers
         self._sweeps = Sweeps(store, sensors.readers)
         self._tags = TagWatch(store, sensors.readers, self._fusion.tags)

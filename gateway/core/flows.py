@@ -13,8 +13,8 @@ import msgspec
 
 from gateway.core import witnesses
 from gateway.core.baskets import Baskets
-from gateway.core.identify import noise_mg2
-from gateway.core.places import Place
+from gateway.core.identify import noise_mg2, parts_of
+from gateway.core.places import Pending, Place
 from gateway.core.postings import Poster
 from gateway.core.trails import Entry, Weighed, merged
 from gateway.core.witnesses import SESSION_NS
@@ -31,6 +31,9 @@ STAFF_CONF: Final = 800
 """That staff put what no scan announced, while baskets hold as much."""
 
 
+Prove = Callable[[int, int, str, str, int], list[Entry]]
+
+
 class Flows:
     """The movements of weighed locations; `place(location)` is the memory of one."""
 
@@ -40,35 +43,37 @@ class Flows:
         poster: Poster,
         baskets: Baskets,
         place: Callable[[str], Place],
-        prove: Callable[[int, int, str, str, int], list[Entry]],
         changed: Callable[[str], None],
     ) -> None:
-        """`prove(at_ns, seen_ns, location, gtin, qty_milli)` books a pending removal of what came
-        back by then."""
         self._changed = changed
         self._store, self._poster, self._baskets = store, poster, baskets
-        self._place, self._prove = place, prove
+        self._place = place
+        self.prove: Prove = lambda at_ns, seen_ns, location, gtin, qty_milli: []
+        """Books a pending removal of what came back there by `seen_ns`."""
 
     def post(
-        self,
-        at_ns: int,
-        step: WeightStep,
-        best: Row,
-        because: Because,
-        *,
-        filling: bool,
-        reason: str | None,
+        self, at_ns: int, one: Pending, row: Row, because: Because, reason: str | None = None
     ) -> None:
-        """Books a step as what its best row says."""
-        qty, conf = best.units * PIECE_MILLI, best.ppm // 1000
-        if step.step_mg < 0:
-            self._removed(at_ns, step, best.gtin, qty, conf, because, reason)
-        elif filling:
-            self._filled(at_ns, step, best.gtin, qty, conf, because, reason)
-        else:
-            self.found_more(
-                at_ns, step.at_ns, step.location, best.gtin, qty, because, conf, reason, reason
-            )
+        """Books a decided step as what a row says; two products at once as two movements."""
+        step, parts, conf = one.at(row), parts_of(row), row.ppm // 1000
+        for n, part in enumerate(parts):
+            gtin, qty, left = part.gtin, part.units * PIECE_MILLI, one.left_milli(part)
+            weighs = part.units if len(parts) == 1 else 0
+            if n:
+                self._poster.once()
+            if left < qty:
+                if left:
+                    self.pick(at_ns, step, gtin, left, conf, because, reason, weighs)
+            elif step.step_mg < 0:
+                self._removed(at_ns, step, gtin, qty, conf, because, reason, weighs)
+            elif one.filling:
+                self._filled(at_ns, step, gtin, qty, conf, because, reason)
+            else:
+                self.found_more(
+                    at_ns, step.at_ns, step.location, gtin, qty, because, conf, reason, reason,
+                    one.taken.get(gtin, 0),
+                )  # fmt: skip
+        self._changed(step.location)
 
     def found_more(
         self,
@@ -81,15 +86,25 @@ class Flows:
         conf: int,
         reason: str | None,
         restocked: str | None,
+        most: int | None = None,
     ) -> None:
-        """The whole ladder of a surplus; `restocked` is the reason of its last rungs."""
-        qty -= self.put_back(at_ns, seen_ns, location, gtin, qty, because, conf=conf, reason=reason)
+        """The whole ladder of a surplus; `restocked` is the reason of its last rungs.
+
+        Baskets held at most so much when it came: what is taken later is not put back before.
+        """
+        qty -= self.put_back(
+            at_ns, seen_ns, location, gtin, qty, because, most, conf=conf, reason=reason
+        )
         self._surplus(at_ns, location, gtin, qty, conf, because, restocked)
 
-    def conjures(self, step: WeightStep, row: Row) -> bool:
-        """Whether what came by a step, if it was this, came from nowhere that the book knows."""
-        gtin, qty = row.gtin, row.units * PIECE_MILLI
-        held = self._baskets.in_basket(gtin) + self._baskets.lately_lost(gtin)
+    def conjures(self, one: Pending) -> bool:
+        """Whether what came, if it was the likeliest, came from nowhere that the book knows."""
+        return any(self._conjures(one, part) for part in parts_of(one.rows[0]))
+
+    def _conjures(self, one: Pending, row: Row) -> bool:
+        gtin, qty, step = row.gtin, row.units * PIECE_MILLI, one.step
+        held = min(self._baskets.in_basket(gtin), one.taken.get(gtin, 0))
+        held += self._baskets.lately_lost(gtin)
         held += witnesses.left(self._place(step.location).scanned_in, step.at_ns).get(gtin, 0)
         held += sum(
             max(0, self._poster.book.balance(place.id, gtin))
@@ -107,15 +122,15 @@ class Flows:
         conf: int,
         because: Because,
         reason: str | None,
+        weighs: int,
     ) -> None:
         location, place = step.location, self._place(step.location)
-        units = qty // PIECE_MILLI
         qty -= witnesses.use(place.scanned_out, gtin, qty, step.at_ns)
         if qty and 0 <= step.began_ns - place.added_at_ns <= JUST_ADDED_NS:
             back = witnesses.draw(place.added, gtin, qty, at_ns, newest=True)
             qty -= self.go_back(at_ns, location, gtin, back, because, conf=conf, reason="reversal")
         if qty:
-            self.pick(at_ns, step, gtin, qty, conf, because, reason, units)
+            self.pick(at_ns, step, gtin, qty, conf, because, reason, weighs)
 
     def go_back(
         self,
@@ -156,10 +171,10 @@ class Flows:
         )
         noise_mg = sqrt_floor(noise_mg2(abs(step.step_mg), [step.sigma_mg]))
         weighed = Weighed(abs(step.step_mg), units, noise_mg) if units else None
-        began_ns, location = step.began_ns, step.location
         return self._baskets.picked(
-            at_ns, began_ns, gtin, location, parts, event.seq, weighed, back
-        )
+            at_ns, step.began_ns, gtin, step.location, parts, event.seq, weighed, back,
+            untimed=step.outage,
+        )  # fmt: skip
 
     def _filled(
         self,
@@ -211,6 +226,7 @@ class Flows:
         gtin: str,
         qty: int,
         because: Because,
+        most: int | None = None,
         **members: object,
     ) -> int:
         """The first rungs of the surplus ladder: from a basket, else from the lost. How much.
@@ -218,9 +234,10 @@ class Flows:
         A removal that waits is proved only if it began before the surplus was seen. In baskets
         units are alike: a sale since may have taken the one that came back for another.
         """
-        entries = self._baskets.newest(gtin, qty)
-        while short := qty - sum(entry.qty_milli for entry in entries):
-            more = self._prove(at_ns, seen_ns, location, gtin, short)
+        most = qty if most is None else min(qty, most)
+        entries = self._baskets.newest(gtin, most)
+        while short := most - sum(entry.qty_milli for entry in entries):
+            more = self.prove(at_ns, seen_ns, location, gtin, short)
             if not more:
                 break
             entries += more

@@ -8,17 +8,18 @@ here: how a sensor is filtered (`scans`, `weigh`), how things are stored. Next: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
 
 import msgspec
 
-from gateway.core.baskets import PROVEN_CONF, Baskets
+from gateway.core.baskets import Baskets
 from gateway.core.belief import View
 from gateway.core.book import BrokenInvariant
 from gateway.core.corrections import Corrections
 from gateway.core.counts import Count, Counts
 from gateway.core.levels import Alone
+from gateway.core.missed import PROVEN_CONF
 from gateway.core.orders import Orders, Removal, document_of
 from gateway.core.parts import Part
 from gateway.core.patience import Patience, Waits
@@ -30,7 +31,7 @@ from gateway.core.staff import Staff
 from gateway.core.tag_book import TagBook
 from gateway.core.tag_flows import TagFlows
 from gateway.core.tills import Tills
-from gateway.core.trails import Trail
+from gateway.core.trails import Seen, Trail
 from gateway.core.watches import Watches
 from gateway.core.whereabouts import Whereabouts
 from gateway.domain.observation import (
@@ -274,6 +275,10 @@ class Fusion:
         self._shelves.steps(at_ns, steps, number)
         self._corrections.stepped(at_ns, steps)
 
+    def tell(self, cross_talk: Callable[[WeightStep], None]) -> None:
+        """Who is told the steps that were no goods but the load of plates beside."""
+        self._shelves.cross_talk = cross_talk
+
     def alone(self, at_ns: int, location: str) -> Alone | None:
         """The one product that lies on a plate, as far as anybody knows."""
         return self._corrections.alone(at_ns, location)
@@ -383,7 +388,5 @@ class Fusion:
     def _live(self, location: str) -> bool:
         return self._shelves.live(location)
 
-    def _prove_pending(
-        self, at_ns: int, gtin: str, qty_milli: int, until_ns: int, sale_seq: int
-    ) -> bool:
-        return self._shelves.prove(at_ns, gtin, qty_milli, until_ns, sale_seq)
+    def _prove_pending(self, at_ns: int, lines: Sequence[Seen]) -> bool:
+        return self._shelves.proofs.sold(at_ns, lines)

@@ -112,6 +112,20 @@ def believe(scored: Sequence[Hypothesis]) -> tuple[tuple[Row, ...], int]:
     return rows, best + ln_mnat(total, EXP_ONE)
 
 
+def parts_of(row: Row) -> tuple[Row, ...]:
+    """A row by product: two of a pair, none where nothing explains the step.
+
+    >>> [(part.gtin, part.units) for part in parts_of(Row("1x5000112637939+2x96385074", 0, 70_000))]
+    [('5000112637939', 1), ('96385074', 2)]
+    """
+    if row.units:
+        return (row,)
+    if "+" not in row.gtin:
+        return ()
+    each = (part.partition("x") for part in row.gtin.split("+"))
+    return tuple(Row(gtin, int(units), row.ppm, row.loc) for units, _, gtin in each)
+
+
 def _singles(load: int, noise: int, c: Candidate, singles_ppm: int) -> list[tuple[int, str, int]]:
     rows = []
     near = load // max(1, c.mass_mg)
@@ -139,7 +153,7 @@ def _quantity_ppm(c: Candidate, units: int) -> int:
 
 
 def _pairs(load: int, noise: int, cs: Sequence[Candidate]) -> list[tuple[int, str, int]]:
-    """Two products at once: they compete, but such a step is for people to judge (`pair:`)."""
+    """Two products at once, as one row: `parts_of` tells them."""
     cs = list({c.gtin: c for c in reversed(cs)}.values())[::-1]  # the widest of each
     hands = [
         (a, m, b, n)

@@ -24,7 +24,7 @@ import msgspec
 from gateway.core.belief import BINS_MAX, View
 from gateway.core.masses import UnitMass
 from gateway.core.weigh import Plate
-from gateway.domain.observation import LevelClaim, Note
+from gateway.domain.observation import LevelClaim, Note, WeightStep
 from gateway.domain.units import NS_PER_S, div_half_even, ln_mnat, sqrt_floor
 
 SETTLED_NS: Final = 2 * NS_PER_S
@@ -150,6 +150,7 @@ class Levels:
 
     def __init__(self) -> None:
         self._levels: dict[str, Level] = {}
+        self._at: dict[str, str] = {}
         self._shared: dict[str, None] = {}
         self._told_ns: dict[str, int] = {}
         self._alone: Callable[[int, str], Alone | None] = lambda at_ns, location: None
@@ -168,8 +169,9 @@ class Levels:
 
     def add(self, name: str, device: str, location: str, parts: Mapping[str, bytes]) -> None:
         """A plate; several under one location count nothing of it."""
-        if any(level.location == location for level in self._levels.values()):
+        if location in self._at:
             self._shared[location] = None
+        self._at[location] = name
         body = parts.get(f"zero:{name}")
         kept = msgspec.json.decode(body, type=Zeroed) if body else None
         self._levels[name] = Level(device, location, kept)
@@ -194,6 +196,14 @@ class Levels:
         """Its goods moved: it is counted as soon as it has been at rest."""
         level = self._levels[name]
         level.fresh, level.still = True, False
+
+    def felt(self, step: WeightStep) -> None:
+        """A step was no goods but the load of plates beside: the zero moves with the baseline."""
+        name = self._at.get(step.location)
+        zeroed = None if name is None else self._levels[name].zeroed
+        if name is not None and zeroed is not None:
+            zeroed.zero_mg += step.step_mg
+            self.changed[name] = None
 
     def away(self, name: str) -> None:
         """It is gone; what it shows on its return may be of another zero."""

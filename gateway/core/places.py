@@ -34,6 +34,8 @@ class Pending(msgspec.Struct):
     """Staff were filling the shelf, or this step says so itself."""
     parts: tuple[WeightStep, ...] = ()
     """The steps of the plates, where it is several."""
+    taken: dict[str, int] = {}
+    """What baskets held of its products when it came, in milli."""
     until_ns: int | None = None
     """Certain, but for what a plate beside may still tell: then it is posted at once."""
     booked: dict[str, int] = {}
@@ -46,6 +48,10 @@ class Pending(msgspec.Struct):
     def left_milli(self, row: Row) -> int:
         """How much of a row is not booked yet, in milli."""
         return max(0, row.units * PIECE_MILLI - self.booked.get(row.gtin, 0))
+
+    def may_be(self, until_ns: int) -> bool:
+        """Whether it had happened by then; when an outage hid it, it may have."""
+        return self.step.outage or self.step.began_ns <= until_ns
 
     @property
     def steps(self) -> tuple[WeightStep, ...]:

@@ -86,6 +86,8 @@ class Plates:
             return self.bays.settled(at_ns, name, step)
         if name in self.bays.watched:
             return self.bays.quiet(at_ns, name)
+        if self.bays.due_ns is not None and self.bays.state(name) is not None:
+            return ()  # whether its step was goods is not decided yet
         claim = self.levels.look(at_ns, name, plate)
         return () if claim is None else (claim,)
 

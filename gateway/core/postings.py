@@ -64,6 +64,8 @@ class Poster:
         self._source: tuple[Source, ...] = ()
         self.posted: list[Posted] = []
         self.notes: list[Note] = []
+        self.arrivals: Callable[[int, str, str, int], None] = lambda at_ns, loc, gtin, qty: None
+        """Called where the book holds less than leaves a place: books what came and waits yet."""
         self.listeners: list[Callable[[Posted], None]] = []
         """Called with each event as it is posted; they post none themselves."""
 
@@ -177,6 +179,8 @@ class Poster:
         """
         if not self.is_physical(loc):
             return [(lot or "", qty_milli)]
+        if self.book.balance(loc, gtin) < qty_milli:
+            self.arrivals(at_ns, loc, gtin, qty_milli)
         if lot is None:
             parts = self.book.first_expired_first_out(loc, gtin, qty_milli)
             needed = dict(parts).get("", 0)

@@ -13,19 +13,26 @@ from typing import Final
 import msgspec
 
 from gateway.core import clusters, witnesses
-from gateway.core.baskets import PROVEN_CONF, Baskets
+from gateway.core.baskets import Baskets
 from gateway.core.bays import WAIT_NS
 from gateway.core.beside import OPEN_NS, Beside
 from gateway.core.candidates import Candidates, of_all
 from gateway.core.clusters import Happening, Steps, summed
 from gateway.core.flows import Flows
-from gateway.core.identify import AUTO_PPM, PENDING_PPM, Candidate, identify, noise_mg2
+from gateway.core.identify import (
+    AUTO_PPM,
+    PENDING_PPM,
+    Candidate,
+    identify,
+    noise_mg2,
+    parts_of,
+)
 from gateway.core.layout import Layout
 from gateway.core.masses import LEARN_PPM, Masses
 from gateway.core.places import GUEST_NS, Pending, Place
 from gateway.core.postings import Posted, Poster
+from gateway.core.proofs import Proofs
 from gateway.core.shaking import Shaking
-from gateway.core.trails import Entry
 from gateway.core.waiting import Waiting
 from gateway.core.weigh import THETA_MAX_MG
 from gateway.domain.observation import Because, Row, WeightStep
@@ -58,9 +65,12 @@ class Shelves:
         self.waiting = Waiting(settings.pending_step_s * NS_PER_S, self.places, self._changed)
         self._beside = Beside(self._layout, self.places, self.waiting)
         self._candidates = Candidates(
-            store, poster.book, baskets, self.masses, self.waiting.removed
+            store, poster.book, baskets, self.masses, self.waiting.removed, self.waiting.came
         )
-        self.flows = Flows(store, poster, baskets, self.place, self._prove_removal, self._changed)
+        self.flows = Flows(store, poster, baskets, self.place, self._changed)
+        self.proofs = Proofs(poster, baskets, self.waiting, self.flows, self._changed)
+        self.cross_talk: Callable[[WeightStep], None] = lambda step: None
+        """Told each step that was no goods but the load of plates beside."""
         poster.listeners.append(self._heard)
 
     def _note(self, code: str) -> Callable[[int, str], None]:
@@ -108,7 +118,7 @@ class Shelves:
 
     def _expire(self, at_ns: int, pending: Pending) -> None:
         best, step = self.waiting.likeliest(pending), pending.step
-        if step.step_mg > 0 and self.flows.conjures(step, best):
+        if step.step_mg > 0 and self.flows.conjures(pending):
             text = (
                 f"{step.location} holds more than the book, and nothing says of what: please count"
             )
@@ -116,19 +126,8 @@ class Shelves:
             return  # of two doubtful things the more is not booked: a level or a count will tell
         because = Because("step_expired", pending.rows)
         self._poster.because_of(pending.cause, pending.sources)
-        self._book(at_ns, pending, best, because, "pending_expired")
+        self.flows.post(at_ns, pending, best, because, "pending_expired")
         self._poster.because_of(None, ())
-
-    def _book(
-        self, at_ns: int, one: Pending, row: Row, because: Because, reason: str | None
-    ) -> None:
-        step, left = one.at(row), one.left_milli(row)
-        if left == row.units * PIECE_MILLI:
-            self.flows.post(at_ns, step, row, because, filling=one.filling, reason=reason)
-        elif left:
-            conf = row.ppm // 1000
-            self.flows.pick(at_ns, step, row.gtin, left, conf, because, reason, row.units)
-        self._changed(step.location)
 
     # --- deciding -------------------------------------------------------------------------------
 
@@ -139,12 +138,19 @@ class Shelves:
         real = clusters.real(told)
         # Told before all beside them were at rest: for a while more may come of it.
         early = at_ns - min(s.at_ns for s in real) >= WAIT_NS
-        steps = [s for s in real if not self._beside.felt(s) and not self._came_back(s)]
+        felt = [s for s in told if s not in real or self._beside.felt(s)]
+        steps = [s for s in real if s not in felt and not self._came_back(s)]
         for run in self._layout.runs(steps):
-            whole = clusters.real(self._beside.joined(run))
+            joined = self._beside.joined(run)
+            goods = whole = clusters.real(joined)
             if not self.waiting.undone(whole):
-                for happening, filling in self._judged(at_ns, whole):
+                judged = self._judged(at_ns, whole)
+                goods = [step for happening, _ in judged for step in happening.steps]
+                for happening, filling in judged:
                     self._settle(at_ns, happening, filling, cause, early)
+            felt += [step for step in joined if step not in goods]
+        for step in felt:
+            self.cross_talk(step)
         for step in told:
             self._changed(step.location)
 
@@ -174,7 +180,8 @@ class Shelves:
             return happening, False
         if self._in_session(steps):
             return happening, True
-        if _explained(best) and best.units < SESSION_OPENS_UNITS:
+        units = sum(part.units for part in parts_of(best))
+        if _explained(best) and units < SESSION_OPENS_UNITS:
             return happening, False
         step = summed(steps)
         more = identify(step.step_mg, step.sigma_mg, self._brought(at_ns, steps))
@@ -214,11 +221,23 @@ class Shelves:
             return  # journalled as an observation, nothing is booked
         parts = one.steps if len(one.steps) > 1 else ()
         until_ns = step.at_ns + OPEN_NS if certain and early else None
-        pending = Pending(at_ns, step, rows, cause, filling, parts, until_ns)
+        taken = self._taken(rows) if step.step_mg > 0 else {}
+        pending = Pending(at_ns, step, rows, cause, filling, parts, taken, until_ns)
         if certain and (until_ns is None or until_ns <= at_ns):
             self._certain(at_ns, pending)
         elif (oldest := self.waiting.add(pending)) is not None:
             self._expire(at_ns, oldest)
+
+    def _taken(self, rows: Sequence[Row]) -> dict[str, int]:
+        """What baskets hold of products, with what pending removals may have taken, in milli."""
+        removed = self.waiting.removed()
+        none = Row("", 0, 0)
+        return {
+            part.gtin: self._baskets.in_basket(part.gtin)
+            + removed.get(part.gtin, none).units * PIECE_MILLI
+            for row in rows
+            for part in parts_of(row)
+        }
 
     def _swept(self, at_ns: int, step: WeightStep) -> None:
         """Tells people of more than a hand takes, from a plate of one product, unexplained."""
@@ -233,8 +252,9 @@ class Shelves:
         """Posts it as what it is, and learns from it."""
         best, steps = one.rows[0], one.steps
         self._poster.because_of(one.cause, one.sources)
-        self._book(at_ns, one, best, Because("step", one.rows), None)
-        self._lies(at_ns, steps, best.gtin, one.at(best).location)
+        self.flows.post(at_ns, one, best, Because("step", one.rows))
+        for part in parts_of(best):
+            self._lies(at_ns, steps, part.gtin, one.at(best).location)
         if not one.filling and best.units == 1 and len(steps) == 1 and best.ppm >= LEARN_PPM:
             noise = noise_mg2(0, [one.step.sigma_mg])
             self.masses.learn(at_ns, best.gtin, abs(one.step.step_mg), noise)
@@ -251,48 +271,6 @@ class Shelves:
         """Whether the plate cannot resolve the lightest product that belongs on it."""
         lightest_mg = self._candidates.lightest_mg(step.location)
         return lightest_mg is not None and max(THETA_MAX_MG, 4 * step.sigma_mg) > lightest_mg // 2
-
-    def prove(self, at_ns: int, gtin: str, qty_milli: int, until_ns: int, sale_seq: int) -> bool:
-        """A sale tells what a pending removal was, if one began by then: it is posted as a pick."""
-        found = self.waiting.proven(gtin, qty_milli, until_ns)
-        if found is None:
-            return False
-        self._took(at_ns, *found, "sale_proves_pick", sale_seq)
-        return True
-
-    def _prove_removal(
-        self, at_ns: int, seen_ns: int, here: str, gtin: str, qty_milli: int
-    ) -> list[Entry]:
-        found = self.waiting.proven(gtin, qty_milli, seen_ns, here)
-        if found is None:
-            return []
-        return self._took(at_ns, *found, "return_proves_pick", None, qty_milli)
-
-    def _took(
-        self, at_ns: int, pending: Pending, row: Row, code: str, seq: int | None, back: int = 0
-    ) -> list[Entry]:
-        """A pending removal is booked as one of its rows; up to `back` milli of it came back."""
-        step = pending.at(row)
-        before = self._poster.because_of(pending.cause, pending.sources)
-        because, qty = Because(code, pending.rows, seq), pending.left_milli(row)
-        entries = self.flows.pick(
-            at_ns, step, row.gtin, qty, PROVEN_CONF, because, None, row.units, back
-        )
-        self._poster.because_of(*before)
-        self._changed(step.location)
-        return entries
-
-    def settle(self, at_ns: int, location: str, gtin: str, qty: int, because: Because) -> int:
-        """A level tells what a pending step was: it is posted. How much of `qty`, in milli.
-
-        `qty` > 0 when the plate holds more than the book.
-        """
-        found = self.waiting.told(location, gtin, qty)
-        if found is None:
-            return 0
-        pending, row = found
-        self._book(at_ns, pending, row, because, None)
-        return abs(qty)
 
     # --- the plates of a bay --------------------------------------------------------------------
 
@@ -380,4 +358,4 @@ class Shelves:
 
 
 def _explained(row: Row) -> bool:
-    return row.units > 0 and row.ppm >= PENDING_PPM
+    return bool(parts_of(row)) and row.ppm >= PENDING_PPM

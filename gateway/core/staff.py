@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.core.baskets import PROVEN_CONF
+from gateway.core.missed import PROVEN_CONF
 from gateway.core.orders import Removal, document_of
 from gateway.core.postings import Poster
 from gateway.core.shelves import Shelves

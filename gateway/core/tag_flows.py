@@ -96,7 +96,9 @@ class TagFlows:
             "pick", at_ns, place, BASKET, tag.gtin, parts, Because("tag_left"), conf=TAG_CONF
         )
         self._book.went(at_ns, tag.epc, BASKET, event.seq)
-        self._baskets.picked(at_ns, began_ns, tag.gtin, place, parts, event.seq)
+        self._baskets.picked(
+            at_ns, began_ns, tag.gtin, place, parts, event.seq, untimed=True
+        )  # a tag is missed some time after it went
         return event.seq
 
     # --- coming ---------------------------------------------------------------------------------

@@ -7,8 +7,14 @@ Here: picks, losses and open sales of one product. Not here: what moves them
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import msgspec
+
+from gateway.domain.units import NS_PER_S
+
+LATE_NS: Final = 5 * NS_PER_S
+"""A pick heard by then after a sale may have been before it (ALGORITHMS 6.3; E3)."""
 
 
 class Weighed(msgspec.Struct):
@@ -31,6 +37,12 @@ class Entry(msgspec.Struct):
     """When it is given up."""
     weighed: Weighed | None = None
     """If plates saw it go."""
+    untimed: bool = False
+    """`at_ns` is when it was missed: it was taken some time before."""
+
+    def may_be(self, sale: OpenSale) -> bool:
+        """Whether a sale that waits may be of it: nobody pays what is taken after."""
+        return self.untimed or self.at_ns <= sale.at_ns + LATE_NS
 
 
 class Lost(msgspec.Struct):
@@ -53,6 +65,19 @@ class OpenSale(msgspec.Struct):
     seq: int
     dev: str
     ref: str
+    receipt: str = ""
+    """Its number, where the till's software says one."""
+
+
+class Seen(NamedTuple):
+    """So much of a product was seen to be paid, or to be put back: somebody had taken it."""
+
+    gtin: str
+    qty_milli: int
+    until_ns: int
+    """By when it had been taken."""
+    seq: int | None
+    """The sale; None where it was no sale."""
 
 
 class Trail(msgspec.Struct):

@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from gateway.core.clusters import summed
-from gateway.core.identify import PENDING_PPM
+from gateway.core.identify import PENDING_PPM, parts_of
 from gateway.core.places import PENDING_MAX, Pending, Place
+from gateway.core.receipts import PROVABLE_PPM, fit_mnat
+from gateway.core.trails import Seen
 from gateway.domain.observation import Row, WeightStep
 from gateway.domain.units import PIECE_MILLI
 
-PROVABLE_PPM: Final = 50_000
+SHORT_PPM: Final = 250_000
+"""What a row of an arrival must hold for a shortage to prove it: a book may be short for another
+reason."""
 
 
 class Waiting:
@@ -86,30 +90,72 @@ class Waiting:
         taken: dict[str, Row] = {}
         for place in self._places.values():
             for row in (r for p in place.pending if p.step.step_mg < 0 for r in p.rows):
-                if row.units and row.ppm >= PROVABLE_PPM:
-                    had = taken.get(row.gtin, Row(row.gtin, 0, 0))
-                    units, ppm = had.units + row.units, max(had.ppm, row.ppm)
-                    taken[row.gtin] = Row(row.gtin, units, ppm)
+                for part in parts_of(row) if row.ppm >= PROVABLE_PPM else ():
+                    had = taken.get(part.gtin, Row(part.gtin, 0, 0))
+                    units, ppm = had.units + part.units, max(had.ppm, row.ppm)
+                    taken[part.gtin] = Row(part.gtin, units, ppm)
         return taken
 
-    def proven(
-        self, gtin: str, qty_milli: int, until_ns: int, here: str | None = None
-    ) -> tuple[Pending, Row] | None:
-        """The removal begun by then that so much of a product, seen elsewhere, proves best.
+    def came(self, location: str) -> dict[str, int]:
+        """Units that pending arrivals most probably brought to a place, by product."""
+        units: dict[str, int] = {}
+        place = self._places.get(location)
+        for pending in () if place is None else place.pending:
+            for part in parts_of(pending.rows[0]) if pending.step.step_mg > 0 else ():
+                units[part.gtin] = units.get(part.gtin, 0) + part.units
+        return units
 
-        What is put back `here` was most probably part of what was taken here last.
+    def arrived(self, location: str, gtin: str) -> tuple[Pending, Row] | None:
+        """The arrival that most probably brought a product which was taken from a place."""
+        found = [
+            (-row.ppm, p.at_ns, where, p, row)
+            for where, place in self._places.items()
+            for p in place.pending
+            if p.step.step_mg > 0
+            for row in p.rows
+            if row.ppm >= SHORT_PPM and (row.loc or p.step.location) == location
+            and any(part.gtin == gtin for part in parts_of(row))
+        ]  # fmt: skip
+        if not found:
+            return None
+        _, _, _, pending, row = min(found, key=lambda one: one[:3])
+        return self.take(pending), row
+
+    def sold(self, lines: Sequence[Seen]) -> tuple[Pending, Row] | None:
+        """The removal that the lines of a receipt prove best, taken out; and what it was."""
+        found = []
+        for location, place in self._places.items():
+            for p in (p for p in place.pending if p.step.step_mg < 0):
+                seen = [line for line in lines if p.may_be(line.until_ns)]
+                for row in p.rows:
+                    left = {x.gtin: p.left_milli(x) // PIECE_MILLI for x in parts_of(row)}
+                    back = {g: _returning(place, g, p.step.at_ns) // PIECE_MILLI for g in left}
+                    fit = fit_mnat(row.ppm, left, seen, back)
+                    if fit is not None:
+                        found.append((-fit, p.at_ns, location, p, row))
+        if not found:
+            return None
+        *_, pending, row = min(found, key=lambda one: one[:3])
+        return self.take(pending), row
+
+    def returned(
+        self, gtin: str, qty_milli: int, until_ns: int, here: str
+    ) -> tuple[Pending, Row] | None:
+        """The removal begun by then that so much of a product, put back here, proves best.
+
+        It was most probably part of what was taken here last.
         """
         found = []
         for location, place in self._places.items():
             for p in place.pending:
-                if p.step.step_mg >= 0 or p.step.began_ns > until_ns:
+                if p.step.step_mg >= 0 or not p.may_be(until_ns):
                     continue
-                for row in (row for row in p.rows if row.gtin == gtin and p.left_milli(row)):
+                for row, part in ((r, x) for r in p.rows for x in parts_of(r) if x.gtin == gtin):
+                    if not p.left_milli(part):
+                        continue
                     home = (row.loc or location) == here
-                    seen_milli = qty_milli
-                    if here is None:
-                        seen_milli += _returning(place, gtin, p.step.at_ns)
-                    least_ppm = _part_ppm(row, qty_milli) if home else _proof_ppm(row, seen_milli)
+                    units = sum(x.units for x in parts_of(row))
+                    least_ppm = (_part_ppm if home else _proof_ppm)(units, qty_milli)
                     if row.ppm >= least_ppm:
                         age_ns = until_ns - p.at_ns if home else 0
                         found.append((not home, age_ns, -row.ppm, p.at_ns, location, p, row))
@@ -122,21 +168,24 @@ class Waiting:
         """A sale proved a pick there that no plate saw: a removal that waits may be it in part."""
         place = self._places.get(location)
         for pending in () if place is None else place.pending:
-            for row in pending.rows if pending.step.step_mg < 0 else ():
-                part = min(qty_milli, pending.left_milli(row))
-                if row.gtin == gtin and part > 0 and row.ppm >= PROVABLE_PPM:
-                    pending.booked[gtin] = pending.booked.get(gtin, 0) + part
-                    qty_milli -= part
-                    self._changed(location)
-                    break
+            rows = pending.rows if pending.step.step_mg < 0 else ()
+            parts = (x for row in rows if row.ppm >= PROVABLE_PPM for x in parts_of(row))
+            left = (pending.left_milli(part) for part in parts if part.gtin == gtin)
+            part = min(qty_milli, next((milli for milli in left if milli), 0))
+            if part > 0:
+                pending.booked[gtin] = pending.booked.get(gtin, 0) + part
+                qty_milli -= part
+                self._changed(location)
 
     def likeliest(self, pending: Pending) -> Row:
         """What one was, most probably: of a removal rather what is on its way back from there."""
         place = self._places[pending.step.location]
         if pending.step.step_mg < 0:
             for row in pending.rows:
-                back_milli = _returning(place, row.gtin, pending.step.at_ns) if row.units else 0
-                if back_milli and row.ppm >= _part_ppm(row, back_milli):
+                parts = parts_of(row)
+                units = sum(part.units for part in parts)
+                back = (_returning(place, part.gtin, pending.step.at_ns) for part in parts)
+                if any(milli and row.ppm >= _part_ppm(units, milli) for milli in back):
                     return row
         return pending.rows[0]
 
@@ -162,20 +211,17 @@ class Waiting:
 def _returning(place: Place, gtin: str, since_ns: int) -> int:
     """How much of a product came there since, most probably, by what waits; in milli."""
     late = [p for p in place.pending if p.step.step_mg > 0 and p.step.at_ns > since_ns]
-    best = [p.rows[0] for p in late]
-    return sum(row.units * PIECE_MILLI for row in best if row.gtin == gtin)
+    best = [part for p in late for part in parts_of(p.rows[0])]
+    return sum(part.units * PIECE_MILLI for part in best if part.gtin == gtin)
 
 
-def _part_ppm(row: Row, back_milli: int) -> int:
-    """The same for what comes back to where it was taken: half of two often does, one of eight
-    hardly ever."""
-    least_ppm = PROVABLE_PPM * row.units * PIECE_MILLI // back_milli
+def _part_ppm(units: int, back_milli: int) -> int:
+    """What a row of so many units must hold for what comes back to where it was taken to prove it:
+    half of two often does, one of eight hardly ever."""
+    least_ppm = PROVABLE_PPM * units * PIECE_MILLI // back_milli
     return min(PENDING_PPM, max(PROVABLE_PPM, least_ppm))
 
 
-def _proof_ppm(row: Row, seen_milli: int) -> int:
-    """What a row must hold for so much of a product to prove it, rather than a pick nobody saw.
-
-    Against the two in a hundred that plates miss; and who takes more than he pays is rare.
-    """
-    return PROVABLE_PPM if row.units * PIECE_MILLI <= seen_milli else PENDING_PPM
+def _proof_ppm(units: int, seen_milli: int) -> int:
+    """The same for what comes back elsewhere: who puts back less than he took is rare."""
+    return PROVABLE_PPM if units * PIECE_MILLI <= seen_milli else PENDING_PPM

@@ -259,6 +259,7 @@ BECAUSE: Final = (
     "sale_found_lost",
     "sale_proves_pick",
     "return_proves_pick",
+    "removal_proves_arrival",
     "basket_timeout",
     "negative_guard",
     "lot_swap",

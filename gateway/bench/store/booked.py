@@ -34,7 +34,7 @@ from gateway.core.baskets import Baskets
 from gateway.core.book import Balance, Book
 from gateway.core.candidates import Candidates
 from gateway.core.engine import Engine
-from gateway.core.identify import identify
+from gateway.core.identify import identify, parts_of
 from gateway.core.postings import Posted, Poster
 from gateway.domain.observation import Row, WeightStep
 from gateway.domain.reading import Command, Reading, Scan, Stocktake, Weight
@@ -46,7 +46,9 @@ from gateway.replay import Past
 
 START_NS: Final = 1_767_225_600 * NS_PER_S
 EVENTS: Final = 400
-LATE: Final = ("step_expired", "sale_proves_pick", "return_proves_pick")
+LATE: Final = (
+    "step_expired", "sale_proves_pick", "return_proves_pick", "removal_proves_arrival",
+)  # fmt: skip
 """Why a decision was booked that had to wait."""
 WITHIN_S: Final = 5.0
 BINS_PPM: Final = (600_000, 700_000, 800_000, 900_000, 950_000, 980_000, 990_000, 1_000_001)
@@ -73,7 +75,7 @@ def asker(goods: Sequence[Sku]) -> Callable[[int, int], tuple[Row, ...]]:
         FusionSettings(),
         Poster(store, book, ZERO_INST, 1, Past()),
         lambda _gtin, _qty: [],
-        lambda _at_ns, _gtin, _qty, _until_ns, _seq: False,
+        lambda _at_ns, _lines: False,
         lambda _gtin: None,
     )
     candidates = Candidates(store, book, baskets)
@@ -184,10 +186,11 @@ def _decision(location: str, gtin: str, milli: int, parts: Sequence[Posted]) -> 
     seen_s = (settled_ns - START_NS) / NS_PER_S
     posted_s = (first.at_ns - START_NS) / NS_PER_S if at_once else seen_s
     best = because.rows[0]
-    units = best.units if milli > 0 else -best.units
+    of = next((part for part in parts_of(best) if part.gtin == gtin), best)
+    units = of.units if milli > 0 else -of.units
     return Decision(
         Movement(posted_s, location, gtin, milli // PIECE_MILLI),
-        Movement(seen_s, location, best.gtin, units),
+        Movement(seen_s, location, of.gtin, units),
         best.ppm,
         at_once,
     )
