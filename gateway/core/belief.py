@@ -91,6 +91,8 @@ class Inferred(msgspec.Struct):
     units: int
     account: str
     """Where they go, or come from, when they were none."""
+    unmoved: bool = False
+    """A level said so, and nothing moved since: that it repeats itself confirms nothing."""
 
 
 class View(Word, frozen=True):
@@ -183,6 +185,15 @@ class Belief(msgspec.Struct):
         """Remembers what was inferred; of too much the oldest is believed."""
         self.inferred.append(one)
         del self.inferred[:-INFERRED_MAX]
+
+    def confirm(self) -> None:
+        """A look agrees with the book: what was inferred before it is good."""
+        self.inferred = [one for one in self.inferred if one.unmoved]
+
+    def stirred(self) -> None:
+        """Goods moved here: the next look is another one."""
+        for one in self.inferred:
+            one.unmoved = False
 
     def drop(self, source: str) -> None:
         """What a source said holds no longer."""

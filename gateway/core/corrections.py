@@ -5,7 +5,8 @@ and the ladders of 5.4 with what the book inferred by itself taken back first. N
 arithmetic of a belief (`belief`), where a claim comes from (`levels`), baskets and losses
 (`baskets`).
 
-A claim that the book agrees with confirms what was inferred before it. One that disagrees, twice
+A claim that the book agrees with confirms what was inferred before it; what a level itself
+inferred, only after goods moved: the same look again is no evidence. One that disagrees, twice
 and with no motion in between, is booked as one happening whose evidence is the claim.
 """
 
@@ -118,7 +119,7 @@ class Corrections:
         belief = self._belief(key, book)
         belief.claim(said, number)
         if all(held.best == book for held in belief.claims):
-            belief.inferred.clear()
+            belief.confirm()
             if said.source == "weight":
                 self._shelves.awaited(said.location, said.gtin, 1 << 52)
                 self._shelves.waiting.counted(said.location, said.at_ns)
@@ -137,6 +138,7 @@ class Corrections:
     def _unmoored(self, at_ns: int, location: str, *, booked: bool) -> None:
         for key in self._at.get(location, ()):
             belief = self.beliefs[key]
+            belief.stirred()
             if not booked:
                 belief.drop("weight")
             belief.disagrees_ns = None
@@ -186,7 +188,7 @@ class Corrections:
             belief.disagrees_ns = None
         account = inferred_from(event, location, units)
         if account is not None:
-            belief.infer(Inferred(units, account))
+            belief.infer(Inferred(units, account, unmoved=self._correcting))
         if self._correcting:
             self._changed(key)
         else:

@@ -300,6 +300,32 @@ def test_a_wrong_claim_is_taken_back_in_kind() -> None:
     assert shelf.poster.book.balance("@basket", JAR) == 0
 
 
+def test_a_level_that_repeats_itself_confirms_nothing() -> None:
+    """The same look again, or a later one of a plate that nobody touched, is no new evidence."""
+    shelf = Shelf()
+    shelf.claim(11)
+    assert told(shelf.wait(2)) == [("restock", "unrecorded", 1)]
+    for _ in range(2):
+        shelf.wait(600)
+        shelf.claim(11)
+    shelf.wait(600)
+    shelf.claim(10)
+    assert told(shelf.wait(2)) == [("restock", "level_correction", 1)]
+    assert shelf.poster.book.balance("back", JAR) == 20_000
+
+
+def test_a_level_after_motion_confirms_what_one_before_inferred() -> None:
+    shelf = Shelf()
+    shelf.claim(11)
+    assert told(shelf.wait(2)) == [("restock", "unrecorded", 1)]
+    shelf.step(-300)
+    assert told(shelf.wait(10)) == [("pick", None, 1)]
+    shelf.claim(10)
+    shelf.wait(600)
+    shelf.claim(9)
+    assert told(shelf.wait(2)) == [("pick", "level_correction", 1)]
+
+
 def test_a_pick_that_only_a_till_told_and_the_plate_denies() -> None:
     """The till rang a unit twice: on hand is what it was, and the error is in the open."""
     shelf = Shelf()
