@@ -11,10 +11,11 @@ import pytest
 
 from gateway.bench.store import cases, crashes, days, fusion, replays, scans
 from gateway.bench.store.aisle import gtin
+from gateway.bench.store.amends import correction_figures
 from gateway.bench.store.books import Levels, NaiveSum, Ours, TillOnly, Window, likelihood
 from gateway.bench.store.cell import CLOSES_S, DAY_S, OPENS_S, START_S, tell
 from gateway.bench.store.plates import CHANNELS, QUIET_S
-from gateway.bench.store.scores import correction_figures, error_figures, listen, loss_figures
+from gateway.bench.store.scores import error_figures, listen, loss_figures
 from gateway.bench.store.stories import (
     NOISE,
     Claim,
@@ -146,7 +147,7 @@ def test_an_empty_shop_that_the_book_fills_is_oversold() -> None:
 def heard(told: Story, levels: Levels = "none") -> tuple[Ours, dict[str, float]]:
     book = Ours(told.skus, levels)
     figures = error_figures(listen(book, told, 4), told)
-    figures |= correction_figures(book.events, told.skus, 4)
+    figures |= correction_figures(book.events, told, 4)
     return book, figures | loss_figures(book.events, told.gone, told.skus, 4)
 
 
@@ -170,6 +171,27 @@ def test_a_theft_is_told_after_the_timeout_and_a_misplaced_unit_is_found() -> No
     _, figures = heard(astray)
     assert (figures["F7.first_told"], figures["F7.told"], figures["F1.off_units"]) == (1, 0, 0)
     assert (figures["F5.lost_units"], figures["F5.healed_units"]) == (1, 1)
+
+
+def claims(seconds: float, units: int) -> tuple[Word, ...]:
+    return tuple(Claim(at(seconds + n), "a1", SKU.gtin, units) for n in (0.0, 3.0))
+
+
+def test_a_correction_is_reversed_if_it_was_wrong_and_is_taken_back() -> None:
+    """A plate that miscounts once, eight of nine; the next look takes it back."""
+    picked = (truth(60.0, 10, 9, 1), step(61.0, -1), truth(400.0, 9, 9), line(400.0, 1))
+    _, figures = heard(story(*picked, *claims(1800.0, 8), *claims(5400.0, 9)), "claims")
+    assert (figures["F5.corrected_units"], figures["F5.wrong_units"]) == (2, 1)
+    assert (figures["F5.reversed_units"], figures["F5.reversed"]) == (1, 0.5)
+
+
+def test_two_opposite_corrections_that_were_right_are_no_reversal() -> None:
+    """A unit vanishes unseen, and comes back unseen."""
+    picked = (truth(60.0, 10, 9, 1), step(61.0, -1), truth(400.0, 9, 9), line(400.0, 1))
+    gone = (truth(500.0, 9, 8, 1), *claims(1800.0, 8), truth(1900.0, 9, 9), *claims(5400.0, 9))
+    _, figures = heard(story(*picked, *gone), "claims")
+    assert (figures["F5.corrected_units"], figures["F5.wrong_units"]) == (2, 0)
+    assert figures["F5.reversed_units"] == 0
 
 
 def test_a_claim_is_told_to_the_core_or_played_or_not_at_all() -> None:

@@ -5,8 +5,8 @@ Figures of `measure(seed, level)`; counts stand beside every ratio, so that seed
 * The reference cell of 7.2, one product of 21 units a day: F1 `off_units` on day 30 of `sold_units`
   (`per_1000_sold`), `mae_units` and `bias_units` over opening hours and by thirds of the month; F2
   on the plate; F3 share of time exact; F5 `corrections` per `sku_days`, `reversed_units` of
-  `corrected_units`; F6 share of time oversold; F7 losses told, right, unpaid, in 90 min; F9 share
-  of time that the 90 % interval of the plate holds the truth, and how often it is certain.
+  `corrected_units` (see `amends`); F6 share of time oversold; F7 losses told, right, unpaid, in 90
+  min; F9 how honest the belief of the plate is (see `reliability`), and how often it is certain.
 * Before the name: nothing where the core weighs each plate's hourly claim; `flows.` where no plate
   claims; `laddered.` as if every claim were booked (see `books.Levels`); `till.`, `naive.`,
   `window10.` ... `window120.` the baselines; `mid.` 7 units a day; `slow.` 1.5 a day (F4 is
@@ -28,11 +28,11 @@ from typing import Final
 
 from gateway.bench.store import cases, replays, scans
 from gateway.bench.store.aisle import gtin
+from gateway.bench.store.amends import correction_figures
 from gateway.bench.store.books import Levels, Listener, NaiveSum, Ours, TillOnly, Window
 from gateway.bench.store.cell import tell
 from gateway.bench.store.scores import (
     belief_figures,
-    correction_figures,
     error_figures,
     listen,
     loss_figures,
@@ -100,7 +100,7 @@ def _cell(
         book = Ours(skus, levels)
         row = f"{way}{prefix}"
         out |= _heard(row, story, book)
-        told = correction_figures(book.events, skus, DAYS)
+        told = correction_figures(book.events, story, DAYS)
         told |= loss_figures(book.events, story.gone, skus, DAYS)
         out |= {f"{row}{figure}": value for figure, value in told.items()}
     others: dict[str, Listener] = {"till.": TillOnly(), "naive.": NaiveSum()}
@@ -134,7 +134,7 @@ _RATIOS: Final = (
     ("S1.share", "S1.suppressed", "S1.echoes", 1.0),
 )
 _COUNTS: Final = frozenset(name for row in _RATIOS for name in row[1:3]) | {
-    "F1.off_signed_units", "F5.lost_units", "F5.healed_units", "F7.stolen",
+    "F1.off_signed_units", "F5.wrong_units", "F5.lost_units", "F5.healed_units", "F7.stolen",
 }  # fmt: skip
 _COUNT_ENDS: Final = (
     ".hits", ".found", ".truth", ".trials", ".differ", ".units", ".lost", ".repeats", ".scans",

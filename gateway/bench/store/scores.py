@@ -1,8 +1,8 @@
-"""How far a book is from the truth of a cell: errors over time, corrections, losses.
+"""How far a book is from the truth of a cell: errors over time, losses.
 
-Here: exact integrals over opening hours, and the figures F1 to F7 of ALGORITHMS 8 from them. A
-figure that is a mean over several products weighs each the same. Not here: worlds (`cell`), books
-(`books`), verdicts.
+Here: exact integrals over opening hours, and the figures F1 to F4, F6 and F7 of ALGORITHMS 8 from
+them. A figure that is a mean over several products weighs each the same. Not here: worlds (`cell`),
+books (`books`), corrections (`amends`), verdicts.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Final
 from gateway.bench.store.books import Belief, Listener
 from gateway.bench.store.cell import CLOSES_S, DAY_S, OPENS_S, START_S
 from gateway.bench.store.stories import Gone, Sku, Story, Truth
-from gateway.domain.stock import LOST, VIRTUAL, Line, StockEvent
+from gateway.domain.stock import LOST, Line, StockEvent
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
 _DAY_NS: Final = DAY_S * NS_PER_S
 _HEALING_DAYS: Final = 2
-_HEALS_NS: Final = _HEALING_DAYS * _DAY_NS
 DETECTED_NS: Final = 90 * 60 * NS_PER_S
 """A loss is found in time within the basket's timeout and half an hour."""
 _RELATED_NS: Final = _DAY_NS
@@ -172,66 +171,7 @@ def belief_figures(score: Score) -> dict[str, float]:
     }
 
 
-# --- corrections and losses -----------------------------------------------------------------------
-
-
-def correction_figures(
-    events: Sequence[StockEvent], skus: Sequence[Sku], days: int
-) -> dict[str, float]:
-    """F5: what was booked without a witness of its own, and what of it was taken back later."""
-    moved = back = healed = lost = count = 0
-    open_: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for event in events:
-        if not _corrects(event):
-            continue
-        count += 1
-        for line in event.lines:
-            units = line.d // PIECE_MILLI
-            if line.loc == LOST:
-                lost += max(0, units)
-                healed += max(0, -units)
-            elif line.loc not in VIRTUAL and event.kind not in ("loss", "found"):
-                moved += abs(units)
-                back += _reversed(open_.setdefault((line.loc, line.gtin), []), event.at_ns, units)
-    return {
-        "F5.corrections": count,
-        "F5.sku_days": len(skus) * days,
-        "F5.per_sku_day": count / (len(skus) * days),
-        "F5.corrected_units": moved,
-        "F5.reversed_units": back,
-        "F5.reversed": back / max(1, moved),
-        "F5.lost_units": lost,
-        "F5.healed_units": healed,
-    }
-
-
-def _corrects(event: StockEvent) -> bool:
-    """Whether no flow was seen that moved these goods just then."""
-    if event.kind in ("loss", "found"):
-        return True
-    if event.kind == "adjust":
-        return event.reason != "lot_swap"
-    if event.kind == "stocktake":
-        return event.at_ns > START_S * NS_PER_S and any(line.d for line in event.lines)
-    return event.reason in ("missed_pick", "level_correction", "unrecorded")
-
-
-def _reversed(open_: list[tuple[int, int]], at_ns: int, units: int) -> int:
-    """Units of earlier corrections of the place that go the other way; the rest stays open."""
-    back = 0
-    open_[:] = [one for one in open_ if one[0] + _HEALS_NS > at_ns]
-    for n in range(len(open_) - 1, -1, -1):
-        then_ns, before = open_[n]
-        if before * units < 0:
-            part = min(abs(before), abs(units))
-            back += part
-            units += part if units < 0 else -part
-            before += part if before < 0 else -part
-            open_[n] = (then_ns, before)
-    open_[:] = [one for one in open_ if one[1]]
-    if units:
-        open_.append((at_ns, units))
-    return back
+# --- losses -----------------------------------------------------------------------------------
 
 
 def loss_figures(
