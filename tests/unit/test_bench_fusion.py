@@ -12,9 +12,10 @@ import pytest
 from gateway.bench.store import cases, crashes, days, fusion, replays, scans
 from gateway.bench.store.aisle import gtin
 from gateway.bench.store.amends import correction_figures
-from gateway.bench.store.books import Levels, NaiveSum, Ours, TillOnly, Window, likelihood
+from gateway.bench.store.books import Belief, Levels, NaiveSum, Ours, TillOnly, Window, likelihood
 from gateway.bench.store.cell import CLOSES_S, DAY_S, OPENS_S, START_S, tell
 from gateway.bench.store.plates import CHANNELS, QUIET_S
+from gateway.bench.store.reliability import Reliability
 from gateway.bench.store.scores import error_figures, listen, loss_figures
 from gateway.bench.store.stories import (
     NOISE,
@@ -219,6 +220,21 @@ def test_a_plate_at_rest_claims_twice_and_errs_alike() -> None:
     ]
     assert len(pairs) > 0.9 * len(claims) / 2
     assert all(a.units == b.units for a, b in pairs)
+
+
+@pytest.mark.parametrize("honest", [1.0, 0.9])
+def test_an_honest_belief_of_whole_units_is_covered_as_much_as_it_says(honest: float) -> None:
+    """However much of it one count holds; one that is too sure of it is found out."""
+    masses, judged = (15, 970, 10, 5), Reliability()
+    told = Belief(11, 11, "certain", 10, masses)
+    shares = [mass / 1000 * honest for mass in masses]
+    shares[3] += 1.0 - honest
+    for true, share in enumerate(shares, 10):
+        judged.add(1000.0 * share, told, 11, true)
+    figures = fusion.derived(judged.figures())
+    for name, share in (("50", 0.5), ("80", 0.8), ("", 0.9), ("95", 0.95)):
+        assert figures[f"F9.coverage{name}"] == pytest.approx(share * honest)
+    assert figures["F9.raw_coverage"] == pytest.approx(0.97 * honest)
 
 
 def test_what_no_sensor_could_say_is_no_figure() -> None:

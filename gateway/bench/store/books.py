@@ -13,6 +13,7 @@ from math import exp, log
 from typing import Final, Literal, NamedTuple, Protocol
 
 from gateway.bench.store.stories import Claim, Fill, Line, Opening, Receive, Sku, Step, Word
+from gateway.core.belief import Belief as Histogram
 from gateway.core.book import Book as Balances
 from gateway.core.fuse import Fusion
 from gateway.core.postings import Poster
@@ -51,11 +52,14 @@ weighing: a reference for what levels bring, and no figure of the core.
 
 
 class Belief(NamedTuple):
-    """What a book believes of a product on its plate, in units: a 90 % interval and a state."""
+    """What a book believes of a product on its plate, in units: a 90 % interval, a state, all."""
 
     low: int
     high: int
     state: str
+    first: int
+    masses: tuple[int, ...]
+    """How much of the belief each count from `first` on holds; in parts of their sum."""
 
 
 class Listener(Protocol):
@@ -220,9 +224,12 @@ class Ours:
         )
 
     def belief(self, sku: Sku) -> Belief | None:
-        """The fusion's own view."""
-        view = getattr(self._fusion, "view", lambda *_: None)(sku.plate, sku.gtin)
-        return None if view is None else Belief(view.low, view.high, view.state)
+        """The fusion's own view, and the histogram behind it."""
+        view = self._fusion.view(sku.plate, sku.gtin)
+        part = self._fusion.part(f"belief:{sku.plate} {sku.gtin}")
+        if view is None or not isinstance(part, Histogram):
+            return None
+        return Belief(view.low, view.high, view.state, part.first, part.product())
 
 
 def likelihood(units: int, mass_mg: int) -> tuple[int, tuple[int, ...]]:

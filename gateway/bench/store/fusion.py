@@ -31,8 +31,8 @@ from gateway.bench.store.aisle import gtin
 from gateway.bench.store.amends import correction_figures
 from gateway.bench.store.books import Levels, Listener, NaiveSum, Ours, TillOnly, Window
 from gateway.bench.store.cell import tell
+from gateway.bench.store.reliability import RATIOS
 from gateway.bench.store.scores import (
-    belief_figures,
     error_figures,
     listen,
     loss_figures,
@@ -113,7 +113,7 @@ def _cell(
 
 def _heard(prefix: str, story: Story, book: Listener) -> Figures:
     score = listen(book, story, DAYS)
-    figures = error_figures(score, story) | belief_figures(score)
+    figures = error_figures(score, story) | score.tally.reliability.figures()
     return {f"{prefix}{figure}": value for figure, value in figures.items()}
 
 
@@ -127,10 +127,7 @@ _RATIOS: Final = (
     ("F7.first_precision", "F7.first_right", "F7.first_told", 1.0),
     ("F7.recall", "F7.right", "F7.unpaid", 1.0),
     ("F7.recall_90_min", "F7.in_90_min", "F7.unpaid", 1.0),
-    ("F9.coverage", "F9.covered_s", "F9.believed_s", 1.0),
-    ("F9.certain", "F9.certain_s", "F9.believed_s", 1.0),
-    ("F9.certain_right", "F9.certain_right_s", "F9.certain_s", 1.0),
-    ("F9.disputed", "F9.disputed_s", "F9.believed_s", 1.0),
+    *RATIOS,
     ("S1.share", "S1.suppressed", "S1.echoes", 1.0),
 )
 _COUNTS: Final = frozenset(name for row in _RATIOS for name in row[1:3]) | {

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.bench.store.books import Belief, Listener
+from gateway.bench.store.books import Listener
 from gateway.bench.store.cell import CLOSES_S, DAY_S, OPENS_S, START_S
+from gateway.bench.store.reliability import Reliability
 from gateway.bench.store.stories import Gone, Sku, Story, Truth
 from gateway.domain.stock import LOST, Line, StockEvent
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
@@ -43,22 +44,8 @@ class Tally:
     """The book says that nothing lies in the shop, and something does."""
     daily: list[float] = field(default_factory=list)
     """Store error integrated over each day."""
-    believed: float = 0.0
-    """The book said how sure it is; of that time, its interval held the truth, and so on."""
-    covered: float = 0.0
-    width: float = 0.0
-    certain: float = 0.0
-    certain_right: float = 0.0
-    disputed: float = 0.0
-
-    def believe(self, seconds: float, belief: Belief, shelf: int, truth: Truth) -> None:
-        """So long, the book's belief of the plate was this."""
-        self.believed += seconds
-        self.covered += seconds * (belief.low <= truth.home <= belief.high)
-        self.width += seconds * (belief.high - belief.low)
-        self.certain += seconds * (belief.state == "certain")
-        self.certain_right += seconds * (belief.state == "certain" and shelf == truth.home)
-        self.disputed += seconds * (belief.state == "disputed")
+    reliability: Reliability = field(default_factory=Reliability)
+    """Of a book that says how sure it is."""
 
     def add(self, seconds: float, day: int, book: tuple[int, int, int], truth: Truth) -> None:
         """So long, the book and the truth were these."""
@@ -100,7 +87,7 @@ def listen(book: Listener, story: Story, days: int) -> Score:
                     units, belief = book.units(sku), book.belief(sku)
                     tally.add(seconds, day, units, truth[sku.gtin])
                     if belief is not None:
-                        tally.believe(seconds, belief, units[2], truth[sku.gtin])
+                        tally.reliability.add(seconds, belief, units[2], truth[sku.gtin].home)
             now = at_ns
 
     for word in story.words:
@@ -153,21 +140,6 @@ def error_figures(score: Score, story: Story) -> dict[str, float]:
         "F6.oversell": tally.oversell * share,
         "F6.empty": tally.empty * share,
         "F6.phantom_empty": tally.phantom_empty * share,
-    }
-
-
-def belief_figures(score: Score) -> dict[str, float]:
-    """F9, in seconds; nothing of a book that never said how sure it is."""
-    tally = score.tally
-    if not tally.believed:
-        return {}
-    return {
-        "F9.believed_s": tally.believed,
-        "F9.covered_s": tally.covered,
-        "F9.certain_s": tally.certain,
-        "F9.certain_right_s": tally.certain_right,
-        "F9.disputed_s": tally.disputed,
-        "F9.width_units": tally.width / tally.believed,
     }
 
 
