@@ -326,7 +326,10 @@ class Baskets:
 
     def _prove(self, at_ns: int, gtin: str, sale: OpenSale) -> None:
         """The sale proves a pick that nobody saw."""
-        for lot, qty in missed_pick(self._poster, self._places_of_pick, at_ns, gtin, sale):
+        since_ns = sale.at_ns - self._age_ns
+        for lot, qty in missed_pick(
+            self._poster, self._places_of_pick, at_ns, gtin, sale, since_ns
+        ):
             self._relabel(at_ns, gtin, lot, sale.lot, qty)
         sale.qty_milli = 0
 

@@ -186,6 +186,11 @@ class Belief(msgspec.Struct):
         self.inferred.append(one)
         del self.inferred[:-INFERRED_MAX]
 
+    def weighed_since(self, since_ns: int) -> int | None:
+        """What a plate counted then or later, with the flows since."""
+        weighed = (held for held in self.claims if held.source == "weight")
+        return next((held.best for held in weighed if held.at_ns >= since_ns), None)
+
     def confirm(self) -> None:
         """A look agrees with the book: what was inferred before it is good."""
         self.inferred = [one for one in self.inferred if one.unmoved]

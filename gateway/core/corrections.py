@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.core.belief import Belief, Inferred, View, begun
 from gateway.core.evidence import LEVEL_REASON, STEP_CODES, alternatives, inferred_from
-from gateway.core.levels import Alone
+from gateway.core.levels import ZERO_MG, Alone, counts_to
 from gateway.core.postings import Posted, Poster
 from gateway.core.shelves import Shelves
 from gateway.core.witnesses import SESSION_NS
@@ -38,7 +38,6 @@ LARGE_UNITS: Final = 5
 LEVEL_CONF: Final = 500
 """How many are missing is known; who took them is not."""
 _PPM: Final = 1_000_000
-
 
 Disagrees = Callable[[int, str, str, int, int | None], None]
 
@@ -71,6 +70,7 @@ class Corrections:
         """Told a dispute: what the book and the likeliest claim say; `seen` None: it is over."""
         self.booked_at: dict[str, None] = {}
         """Places where the observation in hand was booked."""
+        shelves.flows.left_to_count = self._left_to_count
         poster.listeners.append(self._booked)
 
     def restore(self, key: str, body: bytes) -> None:
@@ -118,6 +118,8 @@ class Corrections:
         book = self._book(key)
         belief = self._belief(key, book)
         belief.claim(said, number)
+        if said.source == "weight":
+            self._shelves.counted(said.at_ns, said.location)
         if all(held.best == book for held in belief.claims):
             belief.confirm()
             if said.source == "weight":
@@ -143,6 +145,29 @@ class Corrections:
                 belief.drop("weight")
             belief.disagrees_ns = None
             self._evaluate(at_ns, key)
+
+    def counted_since(self, location: str, gtin: str, since_ns: int) -> bool:
+        """Whether a plate counted what the book holds, then or later."""
+        key = f"{location} {gtin}"
+        belief = self.beliefs.get(key)
+        return belief is not None and belief.weighed_since(since_ns) == self._book(key)
+
+    def _left_to_count(self, at_ns: int, location: str, gtin: str, qty: int, filling: bool) -> bool:
+        """Units came from no basket, no loss and no scan, or beyond the room there is.
+
+        A plate that counts tells soon whether they are there: until then that is half believed.
+        """
+        key, units = f"{location} {gtin}", qty // PIECE_MILLI
+        belief, book, room = self.beliefs.get(key), self._book(key), self._capacity.get(key, 0)
+        if belief is None or self._correcting or not self._shelves.counts(at_ns, location):
+            return False
+        alone = self.alone(at_ns, location)
+        most = counts_to(alone.unit, ZERO_MG) if alone is not None and alone.gtin == gtin else 0
+        if most < book + units or (filling and (not room or book + units <= room)):
+            return False
+        belief.moved(0, book, ((0, _PPM // 2), (units, _PPM - _PPM // 2)))
+        self._changed(key)
+        return True
 
     # --- what is booked -------------------------------------------------------------------------
 

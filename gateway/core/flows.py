@@ -32,6 +32,7 @@ STAFF_CONF: Final = 800
 
 
 Prove = Callable[[int, int, str, str, int], list[Entry]]
+LeftToCount = Callable[[int, str, str, int, bool], bool]
 
 
 class Flows:
@@ -50,6 +51,8 @@ class Flows:
         self._place = place
         self.prove: Prove = lambda at_ns, seen_ns, location, gtin, qty_milli: []
         """Books a pending removal of what came back there by `seen_ns`."""
+        self.left_to_count: LeftToCount = lambda at_ns, location, gtin, qty, filling: False
+        """Asked of what came from nowhere: whether the plate itself will count it."""
 
     def post(
         self, at_ns: int, one: Pending, row: Row, because: Because, reason: str | None = None
@@ -69,10 +72,12 @@ class Flows:
             elif one.filling:
                 self._filled(at_ns, step, gtin, qty, conf, because, reason)
             else:
-                self.found_more(
-                    at_ns, step.at_ns, step.location, gtin, qty, because, conf, reason, reason,
-                    one.taken.get(gtin, 0),
+                qty -= self.put_back(
+                    at_ns, step.at_ns, step.location, gtin, qty, because,
+                    one.taken.get(gtin, 0), conf=conf, reason=reason,
                 )  # fmt: skip
+                if qty and not self.left_to_count(at_ns, step.location, gtin, qty, False):
+                    self._surplus(at_ns, step.location, gtin, qty, conf, because, reason)
         self._changed(step.location)
 
     def found_more(
@@ -195,7 +200,8 @@ class Flows:
             return
         if self._baskets.in_basket(gtin) >= rest:
             conf = min(conf, STAFF_CONF)
-        came += self._surplus(at_ns, location, gtin, rest, conf, because, reason)
+        if rest and not self.left_to_count(at_ns, location, gtin, rest, True):
+            came += self._surplus(at_ns, location, gtin, rest, conf, because, reason)
         if reason is not None:
             return
         if rest:  # they carry more than was announced, and may go on

@@ -90,6 +90,7 @@ class Fusion:
         self._corrections = Corrections(
             store, poster, self._shelves, weighed, lambda key: self._touch(f"belief:{key}")
         )
+        self._where.counted_since = self._corrections.counted_since
         self.tags = TagBook(poster, self._keep)
         self._tag_flows = TagFlows(store, poster, self._baskets, weighed, self.tags)
         self._staff = Staff(

@@ -16,17 +16,18 @@ from gateway.domain.stock import BASKET, Source
 
 PROVEN_CONF: Final = 900
 
-Places = Callable[[str, int], list[tuple[str, int]]]
+Places = Callable[[str, int, int], list[tuple[str, int]]]
 
 
 def missed_pick(
-    poster: Poster, places_of_pick: Places, at_ns: int, gtin: str, sale: OpenSale
+    poster: Poster, places_of_pick: Places, at_ns: int, gtin: str, sale: OpenSale, since_ns: int
 ) -> list[tuple[str, int]]:
     """Books it from the places most likely to have had it; the lots, none where no place holds any.
 
-    `places_of_pick(gtin, qty_milli)` are those places, and how much of it each gives.
+    `places_of_pick(gtin, qty_milli, since_ns)` are those places, and how much of it each gives, if
+    it was picked at `since_ns` or later.
     """
-    places = places_of_pick(gtin, sale.qty_milli)
+    places = places_of_pick(gtin, sale.qty_milli, since_ns)
     if not places:
         poster.guard(at_ns, BASKET, gtin, sale.lot, sale.qty_milli)
         return []

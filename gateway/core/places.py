@@ -85,6 +85,8 @@ class Place(msgspec.Struct):
 
     live: bool = False
     """Its plate is there and would have seen a pick."""
+    counted_ns: int = 0
+    """When its plate last counted its product by itself; 0 when it has been away since."""
     session_until_ns: int = 0
     added_at_ns: int = 0
     added: list[Credit] = []

@@ -41,6 +41,8 @@ from gateway.domain.store import Store
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
 SESSION_OPENS_UNITS: Final = 4
+COUNTS_NS: Final = 7_200 * NS_PER_S
+"""A plate that counts says so at least every ten minutes, the reference cell's every hour."""
 
 
 class Shelves:
@@ -91,8 +93,19 @@ class Shelves:
 
     def seen(self, location: str, up: bool) -> None:
         """The plate of a location came or went."""
-        self.place(location).live = up
+        place = self.place(location)
+        place.live, place.counted_ns = up, place.counted_ns if up else 0
         self._changed(location)
+
+    def counted(self, at_ns: int, location: str) -> None:
+        """Its plate said how much lies there."""
+        self.place(location).counted_ns = at_ns
+        self._changed(location)
+
+    def counts(self, at_ns: int, location: str) -> bool:
+        """Whether its plate counted lately, and so will again."""
+        place = self.places.get(location)
+        return place is not None and bool(place.counted_ns) and at_ns < place.counted_ns + COUNTS_NS
 
     def live(self, location: str) -> bool:
         """Whether a plate there would have seen a pick."""

@@ -12,12 +12,16 @@ from gateway.core.book import Book
 from gateway.domain.observation import ScanMove
 from gateway.domain.store import Store
 
+CountedSince = Callable[[str, str, int], bool]
+
 
 class Whereabouts:
     """Places by planogram and book; `live(location)` tells of a plate that would see a pick."""
 
     def __init__(self, store: Store, book: Book, live: Callable[[str], bool]) -> None:
         self._store, self._book, self._live = store, book, live
+        self.counted_since: CountedSince = lambda location, gtin, since_ns: False
+        """Whether a plate counted what the book holds, then or later."""
 
     def of_scan(self, s: ScanMove) -> str | None:
         """Receiving or backroom, else the home (CONTRACT 6); a removal is from the home first."""
@@ -44,14 +48,18 @@ class Whereabouts:
         capacity = next((f.capacity_milli for f in facings if f.location == location), None)
         return capacity is None or self._book.balance(location, gtin) < capacity
 
-    def of_pick(self, gtin: str, qty_milli: int) -> list[tuple[str, int]]:
+    def of_pick(self, gtin: str, qty_milli: int, since_ns: int) -> list[tuple[str, int]]:
         """Where a pick that nobody saw most probably was, and how much: ALGORITHMS 5.3 rule 1 d.
 
         Each place in turn gives what it holds, the rest comes openly from the likeliest (negative
-        guard). Empty in a shop without a place that holds goods.
+        guard). Empty in a shop without a place that holds goods; and where the shelf that holds it
+        counted since the pick could have been, and lacks nothing: then it is the till that errs.
         """
         held = self._book.balance
         homes = self._store.homes(gtin)
+        full = [home for home in homes if held(home, gtin) > 0]
+        if full and all(self.counted_since(home, gtin, since_ns) for home in full):
+            return []
         # A shelf with a living plate would have seen it.
         order = sorted(homes, key=self._live)
         order += [

@@ -330,11 +330,45 @@ def test_a_pick_that_only_a_till_told_and_the_plate_denies() -> None:
     """The till rang a unit twice: on hand is what it was, and the error is in the open."""
     shelf = Shelf()
     shelf.claim(10)
+    shelf.wait(60)
     shelf.hear(TillLine(shelf.now_ns, "pos-1", "R/1", "R", "1", "sale", JAR, 1_000, "till"))
     assert told(shelf.wait(91)) == [("sale", None, 1), ("pick", "missed_pick", 1)]
     shelf.claim(10)
     assert told(shelf.wait(2)) == [("adjust", "level_correction", 1)]
     assert shelf.poster.book.balance("a1", JAR) == 10_000
+
+
+def test_a_sale_proves_no_pick_of_a_plate_that_counted_since() -> None:
+    """Nothing left the shelf: no pick is booked that the next count would take back."""
+    shelf = Shelf()
+    shelf.hear(TillLine(shelf.now_ns, "pos-1", "R/1", "R", "1", "sale", JAR, 1_000, "till"))
+    shelf.wait(30)
+    shelf.claim(10)
+    assert told(shelf.wait(61)) == [("adjust", "negative_guard", 1)]
+    assert shelf.poster.book.balance("a1", JAR) == 10_000
+    assert shelf.poster.book.balance("@basket", JAR) == 0
+
+
+def test_a_unit_from_nowhere_waits_for_the_plate_that_counts_it() -> None:
+    """A step up by one that no basket, loss or scan explains: half believed until the count."""
+    shelf = Shelf()
+    shelf.hear(Ordered(shelf.now_ns, "console", "few", Stocktake("a1", JAR, 3_000)))
+    shelf.claim(3)
+    shelf.wait(60)
+    shelf.step(300)
+    assert shelf.wait(1) == []
+    assert shelf.view().state == "uncertain"
+    shelf.claim(3)
+    assert shelf.wait(60) == []
+    shelf.step(300)
+    shelf.claim(4)
+    assert told(shelf.wait(2)) == [("restock", "unrecorded", 1)]
+
+
+def test_a_unit_from_nowhere_is_booked_at_once_where_no_plate_counts() -> None:
+    shelf = Shelf()
+    shelf.step(300)
+    assert told(shelf.wait(1)) == [("restock", "unrecorded", 1)]
 
 
 def test_a_large_correction_asks_for_a_count() -> None:

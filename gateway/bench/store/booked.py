@@ -74,7 +74,7 @@ def asker(goods: Sequence[Sku]) -> Callable[[int, int], tuple[Row, ...]]:
     baskets = Baskets(
         FusionSettings(),
         Poster(store, book, ZERO_INST, 1, Past()),
-        lambda _gtin, _qty: [],
+        lambda _gtin, _qty, _since_ns: [],
         lambda _at_ns, _lines: False,
         lambda _gtin: None,
     )
