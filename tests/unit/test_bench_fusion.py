@@ -14,6 +14,7 @@ from gateway.bench.store.aisle import gtin
 from gateway.bench.store.amends import correction_figures
 from gateway.bench.store.books import Belief, Levels, NaiveSum, Ours, TillOnly, Window, likelihood
 from gateway.bench.store.cell import CLOSES_S, DAY_S, OPENS_S, START_S, tell
+from gateway.bench.store.oracle import Oracle
 from gateway.bench.store.plates import CHANNELS, QUIET_S
 from gateway.bench.store.reliability import Reliability
 from gateway.bench.store.scores import error_figures, listen, loss_figures
@@ -140,6 +141,17 @@ def test_errors_are_integrated_over_opening_hours() -> None:
 def test_an_empty_shop_that_the_book_fills_is_oversold() -> None:
     told = story(truth(7 * 3600.0, 0, 0))
     assert error_figures(listen(TillOnly(), told, 1), told)["F6.oversell"] == pytest.approx(0.5)
+
+
+def test_the_oracle_errs_by_what_deliveries_hide_and_nothing_else() -> None:
+    told = tell(fusion.SHELVES, NOISE["L3"], 20, Random(8))
+    right = tell(fusion.SHELVES, replace(NOISE["L3"], wrong_deliveries=0.0), 20, Random(8))
+    assert error_figures(listen(Oracle(), right, 20), right)["F3.exact"] == pytest.approx(1.0)
+    assert error_figures(listen(Oracle(), told, 20), told)["F3.shelf_exact"] == pytest.approx(1.0)
+    short = story(truth(60.0, 14, 10), Receive(at(60.0), SKU.gtin, 6))
+    assert listen(Oracle(), short, 1).last == (2,)
+    over = story(truth(60.0, 18, 10), Receive(at(60.0), SKU.gtin, 6), truth(90.0, 18, 17))
+    assert listen(Oracle(), over, 1).last == (-1,), "the back room gave what no note told"
 
 
 # --- our own book -------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class Listener(Protocol):
     """A book that hears the words of a cell."""
 
     def hear(self, word: Word) -> None:
-        """One word; times never go back."""
+        """One word; times never go back. The truth is for an `oracle` alone."""
 
     def deadline(self) -> int | None:
         """When it next changes by itself."""

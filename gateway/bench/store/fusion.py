@@ -12,6 +12,7 @@ Figures of `measure(seed, level)`; counts stand beside every ratio, so that seed
   `window10.` ... `window120.` the baselines; `mid.` 7 units a day; `slow.` 1.5 a day (F4 is
   slow.F3.exact); `shelves.` four products on three plates, goods astray on other plates and one
   shelf filling in five that nobody scans; `flows.` and `laddered.` go before those too.
+* `oracle.` before those: a book that sees all but what a delivery brings, the ceiling of the cell.
 * `only_<cause>.` is the reference cell with one cause of error left.
 * F8: see `cases`. S1, S2: `scans`. E3, E5: `replays`.
 
@@ -31,6 +32,7 @@ from gateway.bench.store.aisle import gtin
 from gateway.bench.store.amends import correction_figures
 from gateway.bench.store.books import Levels, Listener, NaiveSum, Ours, TillOnly, Window
 from gateway.bench.store.cell import tell
+from gateway.bench.store.oracle import Oracle
 from gateway.bench.store.reliability import RATIOS
 from gateway.bench.store.scores import (
     error_figures,
@@ -103,6 +105,7 @@ def _cell(
         told = correction_figures(book.events, story, DAYS)
         told |= loss_figures(book.events, story.gone, skus, DAYS)
         out |= {f"{row}{figure}": value for figure, value in told.items()}
+    out |= _heard(f"oracle.{prefix}", story, Oracle())
     others: dict[str, Listener] = {"till.": TillOnly(), "naive.": NaiveSum()}
     others |= {f"window{minutes}.": Window(minutes) for minutes in WINDOWS_MIN}
     for row, other in others.items() if baselines else ():

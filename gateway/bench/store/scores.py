@@ -97,8 +97,7 @@ def listen(book: Listener, story: Story, days: int) -> Score:
         until(word.at_ns)
         if isinstance(word, Truth):
             truth[word.gtin] = word
-        else:
-            book.hear(word)
+        book.hear(word)
     while (due := book.deadline()) is not None and due <= end_ns:
         until(due)
         book.advance(due)
