@@ -84,7 +84,9 @@ class Listener(Protocol):
 class Ours:
     """The real book behind the real fusion."""
 
-    def __init__(self, skus: Sequence[Sku], levels: Levels) -> None:
+    def __init__(
+        self, skus: Sequence[Sku], levels: Levels, settings: FusionSettings | None = None
+    ) -> None:
         self._levels = levels
         plates = tuple(dict.fromkeys(sku.plate for sku in skus))
         store = Store(
@@ -105,7 +107,8 @@ class Ours:
         )
         self._past, self._balances = Past(), Balances()
         self._poster = Poster(store, self._balances, ZERO_INST, 1, self._past)
-        self._fusion = Fusion(store, FusionSettings(), self._poster, frozenset(plates), {})
+        settings = settings or FusionSettings()
+        self._fusion = Fusion(store, settings, self._poster, frozenset(plates), {})
         self._number = 0
         self._home = {sku.gtin: sku.plate for sku in skus}
         self._mass_mg = {sku.gtin: sku.mass_mg for sku in skus}

@@ -38,8 +38,6 @@ CLOSES_S: Final = 22 * 3600
 HOURS: Final = (2, 2, 3, 4, 6, 5, 3, 3, 4, 5, 7, 7, 5, 3)
 """How busy each opening hour is, relative to the others."""
 _QUANTITIES: Final = (1, 2, 3)
-_SHARES: Final = (0.80, 0.15, 0.05)
-_UNITS_PER_TAKING: Final = 1.25
 _PUT_BACK, _MISPLACED, _STOLEN = 0.08, 0.02, 0.015
 _TO_TILL: Final = (480.0, 0.8)
 _TO_PUT_BACK: Final = (180.0, 0.8)
@@ -64,6 +62,10 @@ class _World:
             plate for plate in self._plates if sum(sku.plate == plate for sku in skus) > 1
         }
         self._mean_g = {sku.gtin: sku.mass_mg / 1000 * rng.gauss(1.0, 0.01) for sku in skus}
+        for code in self._mean_g if noise.mass_off else ():
+            self._mean_g[code] *= 1.0 + rng.choice((-1.0, 1.0)) * noise.mass_off
+        shares = zip(_QUANTITIES, noise.quantities, strict=True)
+        self._units_per_taking = sum(units * share for units, share in shares)
         self._home = {sku.gtin: sku.capacity for sku in skus}
         self._back = {sku.gtin: self._stock_up(sku) for sku in skus}
         self._astray: dict[str, list[tuple[str, int]]] = {sku.gtin: [] for sku in skus}
@@ -115,7 +117,7 @@ class _World:
 
     def _plan_takings(self, sku: Sku, midnight_s: int) -> None:
         rng, noise = self._rng, self._noise
-        per_day = sku.units_per_day / _UNITS_PER_TAKING
+        per_day = sku.units_per_day / self._units_per_taking
         for hour, share in enumerate(HOURS):
             begin_s = midnight_s + OPENS_S + hour * 3600
             for at_s in _arrivals(rng, begin_s, per_day * share / sum(HOURS)):
@@ -130,7 +132,7 @@ class _World:
 
     def _take(self, at_s: float, sku: Sku) -> None:
         rng, gtin = self._rng, sku.gtin
-        units = min(rng.choices(_QUANTITIES, _SHARES)[0], self._home[gtin])
+        units = min(rng.choices(_QUANTITIES, self._noise.quantities)[0], self._home[gtin])
         if not units:
             return
         self._home[gtin] -= units
@@ -312,6 +314,8 @@ class _World:
             self._at(at_s + 2 * _RESTED_S, partial(self._claim, sku=sku))
             return
         units = self._home[sku.gtin]
+        if self._noise.counts_up_to is not None and units > self._noise.counts_up_to:
+            return
         if self._rng.random() < self._noise.claim_wrong:
             units = max(0, units + self._rng.choice((-1, 1)))
         self._say(Claim(_ns(at_s), sku.plate, sku.gtin, units))

@@ -11,7 +11,9 @@ Figures of `measure(seed, level)`; counts stand beside every ratio, so that seed
   claims; `laddered.` as if every claim were booked (see `books.Levels`); `till.`, `naive.`,
   `window10.` ... `window120.` the baselines; `mid.` 7 units a day; `slow.` 1.5 a day (F4 is
   slow.F3.exact); `shelves.` four products on three plates, goods astray on other plates and one
-  shelf filling in five that nobody scans; `flows.` and `laddered.` go before those too.
+  shelf filling in five that nobody scans; `mismatch.` the reference cell with masses off by 3 %,
+  other quantities, half the timeouts, and plates that count up to 5 (7.6); `flows.` and `laddered.`
+  go before those too.
 * `oracle.` before those: a book that sees all but what a delivery brings, the ceiling of the cell.
 * `only_<cause>.` is the reference cell with one cause of error left.
 * F8: see `cases`. S1, S2: `scans`. E3, E5: `replays`.
@@ -25,7 +27,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from gateway.bench.store import cases, replays, scans
 from gateway.bench.store.aisle import gtin
@@ -40,6 +42,7 @@ from gateway.bench.store.scores import (
     loss_figures,
 )
 from gateway.bench.store.stories import NOISE, Noise, Sku, Story
+from gateway.domain.settings import FusionSettings
 
 DAYS: Final = 30
 WINDOWS_MIN: Final = (10, 30, 60, 120)
@@ -53,6 +56,11 @@ SHELVES: Final = (
     Sku(gtin(4), "a3", 435_000, 12.0, gtin(3)),
 )
 SILENT_FILLS: Final = 0.2
+MISMATCHED: Final[Mapping[str, Any]] = {
+    "quantities": (0.5, 0.3, 0.2), "mass_off": 0.03, "counts_up_to": 5,
+}  # fmt: skip
+"""Five units are what a plate of 300 g units counts whose mass nobody measured (2.5)."""
+HASTY: Final = FusionSettings(basket_timeout_s=1800, pending_sale_s=45, pending_step_s=300)
 _NOTHING: Final = Noise(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 CAUSES: Final[Mapping[str, tuple[str, ...]]] = {
     "people": (),
@@ -73,6 +81,8 @@ def measure(seed: int, level: str) -> Figures:
     """All figures of one seed at L1, L2 or L3. Raises KeyError for another level."""
     noise = NOISE[level]
     out = _cell("", REFERENCE, noise, f"{seed}/{level}/reference", baselines=True)
+    off, name = replace(noise, **MISMATCHED), f"{seed}/{level}/mismatch"
+    out |= _cell("mismatch.", REFERENCE, off, name, baselines=True, settings=HASTY)
     out |= _cell("mid.", MID, noise, f"{seed}/{level}/mid")
     out |= _cell("slow.", SLOW, noise, f"{seed}/{level}/slow")
     silent = replace(noise, silent_fills=SILENT_FILLS)
@@ -88,7 +98,13 @@ def measure(seed: int, level: str) -> Figures:
 
 
 def _cell(
-    prefix: str, skus: Sequence[Sku], noise: Noise, name: str, *, baselines: bool = False
+    prefix: str,
+    skus: Sequence[Sku],
+    noise: Noise,
+    name: str,
+    *,
+    baselines: bool = False,
+    settings: FusionSettings | None = None,
 ) -> Figures:
     """One cell: our book with and without levels; the baselines where asked for."""
     story = tell(skus, noise, DAYS, Random(name))
@@ -99,7 +115,7 @@ def _cell(
         ("laddered.", "laddered"),
     )
     for way, levels in ways:
-        book = Ours(skus, levels)
+        book = Ours(skus, levels, settings)
         row = f"{way}{prefix}"
         out |= _heard(row, story, book)
         told = correction_figures(book.events, story, DAYS)
@@ -109,8 +125,8 @@ def _cell(
     others: dict[str, Listener] = {"till.": TillOnly(), "naive.": NaiveSum()}
     others |= {f"window{minutes}.": Window(minutes) for minutes in WINDOWS_MIN}
     for row, other in others.items() if baselines else ():
-        heard = _heard(row, story, other)
-        out |= {n: v for n, v in heard.items() if n.removeprefix(row).startswith(_BASELINE_ROWS)}
+        heard = _heard("", story, other)
+        out |= {f"{row}{prefix}{n}": v for n, v in heard.items() if n.startswith(_BASELINE_ROWS)}
     return out
 
 

@@ -33,6 +33,7 @@ from gateway.domain.units import NS_PER_S
 CV_CLIP: Final = (0.001, 0.1)
 NOMINAL_SHARE: Final = 0.4
 """Products whose catalogue mass is the label's, never weighed; no spread is known of them."""
+TAIL_SIGMAS: Final = 4.0
 QUIET_S: Final = 10.0
 """Nobody touches a plate so long after it was switched on."""
 APART_S: Final = 4.0
@@ -48,6 +49,8 @@ class Channel:
 
     level: Level
     rate_hz: int
+    tails: float = 0.0
+    """Share of samples with noise of TAIL_SIGMAS on top: the tails of the model mismatch (7.6)."""
 
     @property
     def sigma_g(self) -> float:
@@ -250,7 +253,10 @@ def sampled(
         at_s = tick / channel.rate_hz
         while waiting and waiting[-1].begin_s <= at_s:
             waiting.pop().befall(plate)
-        yield tick * NS_PER_S // channel.rate_hz, round(plate.sample_g(at_s) * 1000.0)
+        mass_g = plate.sample_g(at_s)
+        if channel.tails and rng.random() < channel.tails:
+            mass_g += rng.gauss(0.0, TAIL_SIGMAS * channel.sigma_g)
+        yield tick * NS_PER_S // channel.rate_hz, round(mass_g * 1000.0)
 
 
 def stream(

@@ -27,6 +27,12 @@ class Noise:
     """Of the hourly count of a plate."""
     silent_fills: float = 0.0
     """Of the times that staff fill a shelf: nobody scans."""
+    quantities: tuple[float, float, float] = (0.80, 0.15, 0.05)
+    """Shares of 1, 2, 3 units of a taking (7.1)."""
+    mass_off: float = 0.0
+    """By so much, up or down, a unit weighs other than the catalogue says."""
+    counts_up_to: int | None = None
+    """Most units that a plate counts; None: however many it holds."""
 
 
 _L2: Final = Noise(

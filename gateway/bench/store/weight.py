@@ -7,11 +7,13 @@ Figures of `measure(seed, level)`, each with its counts so that seeds pool (`poo
   7.4: precision, recall from hits, found, truth. `aim3s.` before the name: the baseline, 60 Hz.
 * held: 53 g again, every removal slow and pressed on all the while. No gate.
 * W3.p50_s, W3.p99_s (world's masses), W3/heavy.p50_s, .p99_s: from the release to the step.
+* W1/60/mismatch: with heavy tails of the noise (7.6), on half as many plates; f1 beside each row.
 * W4.per_plate_week from W4.false and W4.plate_weeks: idle, with vibration and drift. `touches`:
   false steps of a plate that hands only touch; published beside it.
 * W5/<sigma>.top1 from right and asked: product and quantity on mixed plates, true steps given, the
   catalogue as it is; /single one product per plate, /exact a catalogue without errors,
-  /mismatch every mass off by 3 % and larger quantities (7.6).
+  /mismatch every mass off by 3 % and larger quantities (7.6). `nearest.`: the baseline that takes
+  the product and quantity (1 to 4) of the nearest mass.
 * W6 and W8: see `booked`.
 
 Not here: physics (`plates`), and no thought of how the core decides.
@@ -48,12 +50,14 @@ from gateway.domain.units import NS_PER_S
 CLASS_G: Final = 53.0
 HEAVY_G: Final = 200.0
 PLATES: Final = 10
+TAILED_PLATES: Final = 5
 ACTS: Final = 50
 TOUCHES: Final = 400
 IDLE_SAMPLES: Final = 1_728_000
 """A plate-day at 20 Hz."""
 SIGMAS_G: Final = (0.5, 1.0, 2.0, 5.0)
 ASKED: Final = 1500
+TAILS: Final = 0.05
 MISMATCH_OFF: Final = 0.03
 MISMATCH_SHARES: Final = (0.5, 0.3, 0.2)
 """The model-mismatch row of 7.6: every catalogue mass off by so much; quantities."""
@@ -72,8 +76,10 @@ def measure(seed: int, level: str) -> dict[str, float]:
     figures |= _steps(counts, "world", channel, 0.0, seed)
     if level == "L2":
         fast, coarse = CHANNELS["L2/60"], CHANNELS["L2/s5"]
+        tailed = replace(fast, tails=TAILS)
         figures |= _steps(counts, "W1/60", fast, None, seed)
         figures |= _steps(counts, "W2/60", fast, HEAVY_G, seed)
+        figures |= _steps(counts, "W1/60/mismatch", tailed, None, seed, TAILED_PLATES)
         figures |= _steps(counts, "W7", coarse, None, seed)
         booked.chain(counts, "/s5", coarse, seed)
     _steps(counts, "held", channel, None, seed)
@@ -120,6 +126,8 @@ def derived(counts: Mapping[str, float]) -> dict[str, float]:
         for ratio, over, under in _RATIOS:
             if counts.get(f"{row}.{under}", 0.0) and f"{row}.{over}" in counts:
                 figures[f"{row}.{ratio}"] = counts[f"{row}.{over}"] / counts[f"{row}.{under}"]
+        if either := counts.get(f"{row}.found", 0.0) + counts.get(f"{row}.truth", 0.0):
+            figures[f"{row}.f1"] = 2.0 * counts[f"{row}.hits"] / either
         figures |= booked.derived(row, counts)
     return figures
 
@@ -139,12 +147,17 @@ def detected(seen: Stream, lightest_g: float) -> list[Change]:
 
 
 def _steps(
-    counts: Counts, name: str, channel: Channel, at_least_g: float | None, seed: int
+    counts: Counts,
+    name: str,
+    channel: Channel,
+    at_least_g: float | None,
+    seed: int,
+    plates: int | None = None,
 ) -> dict[str, float]:
     """Streams of one class of masses (None: 53 g, one at a time); their latencies, in s."""
     rng = Random(f"{name} {channel.level.name} {seed}")
     latencies: list[float] = []
-    for _ in range(PLATES):
+    for _ in range(PLATES if plates is None else plates):
         mean_g = CLASS_G if at_least_g is None else world_mass_g(rng, at_least_g)
         goods = sku("", mean_g, channel.level, rng)
         seen = stream(channel, goods, ACTS, rng, single=at_least_g is None, held=name == "held")
@@ -244,6 +257,17 @@ def _ask(
         one, units = rng.choice(goods), rng.choices((1, 2, 3), shares)[0]
         mass_g = sum(one.unit_g(rng) for _ in range(units))
         step_g = mass_g + rng.gauss(0.0, sigma_g) - rng.gauss(0.0, sigma_g)
+        if row.endswith("/mismatch"):
+            guess = _nearest(goods, step_g)
+            counts[f"nearest.{row}.right"] += guess == (one.gtin, units)
+            counts[f"nearest.{row}.asked"] += 1
         best = ask(-round(step_g * 1000.0), round(sigma_g * 1000.0))[0]
         counts[f"{row}.right"] += (best.gtin, best.units) == (one.gtin, units)
         counts[f"{row}.asked"] += 1
+
+
+def _nearest(goods: Sequence[Sku], step_g: float) -> tuple[str, int]:
+    """The baseline of identification: whatever the catalogue says is nearest in mass."""
+    rows = [(abs(step_g - n * one.told_g), n, one.gtin) for one in goods for n in range(1, 5)]
+    _, units, code = min(rows)
+    return code, units
