@@ -148,9 +148,9 @@ class Engine:
             for settled in self._plates.bays.advance(self._now_ns):
                 self._settled(settled)
         elif due not in self._scanner_due.values():
-            for reader in self._readers.values():
-                reader.advance(self._now_ns)
-            for seen in self._tags.tick(self._now_ns):  # each is booked before the next is asked
+            closed = [reader.advance(self._now_ns) for reader in self._readers.values()]
+            # Each is booked before the next is asked.
+            for seen in self._tags.tick(self._now_ns) if any(closed) else ():
                 self._observe([msgspec.structs.replace(seen, ref=self._ref(self._now_ns))])
         else:
             device = min(name for name, at_ns in self._scanner_due.items() if at_ns == due)

@@ -1,206 +1,175 @@
-"""How long a silent tag could have been heard: the exposure clock of a few tags together.
+"""How long a silent tag could have been heard: the exposure clock of the tags of one product.
 
 Here: ALGORITHMS 3.1 to 3.3 in whole numbers: pseudo-counts of hits and misses, the share of a visit
-that counts, the exposure after which silence means leaving. Not here: visits (`visits`), zones,
-moves and departures (`presence`).
+that counts, the exposure after which silence means leaving, and what visits that are not closed yet
+foretell. Not here: how much of the zone answers (`company`), visits (`visits`), zones, moves and
+departures (`presence`).
 
-A visit counts fully for a group only as far as the tags that should have answered did. Counts,
-exposures and probabilities are in millionths (of a read, of a visit, of certainty).
+What is of one product is shelved together and hidden together: a visit counts for it only as far as
+its tags that should have answered did. Counts, exposures and probabilities are in millionths (of a
+read, of a visit, of certainty).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import cache
 from heapq import heappop, heappush
 from typing import Final
 
-import msgspec
-
+from gateway.core.company import MICRO, Company, Tag, ramp
 from gateway.domain.units import ln_mnat, sqrt_floor
 
-MICRO: Final = 1_000_000
 HITS: Final = 4 * MICRO
 MISSES: Final = MICRO
 """What is believed of a tag that has just arrived: four reads in five visits."""
-KEPT_PERCENT: Final = 98
+KEPT_PERCENT: Final = 99
+MISSES_PLAIN: Final = 4
+"""So many visits between two reads were misses whoever else was silent: a chance that was believed
+too high would else hide itself behind the exposure that it denies."""
 P_MIN: Final = 50_000
 P_MAX: Final = 990_000
-EPS_MNAT: Final = 11_513
-"""ln(100,000): a tag that is there is taken for leaving once in so many (DECISIONS)."""
-SILENT_VISITS: Final = 20
-"""Plain visits after which a silent tag is no longer expected: it lets a swept group go."""
-FULL_SHARE: Final = 750_000
-"""Below this share of the expected answers a visit counts by its square."""
-GROUP_MIN: Final = 8
-GROUP_MAX: Final = 20
-
-
-class Tag(msgspec.Struct, eq=False):
-    """What is believed of one tag in the zone it lives in."""
-
-    key: str
-    antenna: int
-    group: Group
-    rssi_cdbm: int | None
-    seen: int
-    """Number of the slot of its last read."""
-    hits: int = HITS
-    misses: int = MISSES
-    stamp: int = 0
-    """The group's exposure at the last read."""
-    due: int = 0
-    """The group's exposure at which it is leaving."""
-    visit: int = 0
-    """Number of the zone's visit of the last read."""
-    p: int = 0
-    """Its share in what the group expects."""
-    expected: bool = False
-    exiting: bool = False
-    confirm_ms: int = 0
-    """Open time of the zone at which it has left, while `exiting`."""
-    due_entry: int = -1
-    silent_entry: int = -1
-    """Numbers of its entries in the group's two heaps; others are stale."""
+EPS_MNAT: Final = 8_294
+"""ln(4,000): a tag that is there misses so many visits once in four thousand times. Enough where
+somebody stood, who takes one in fifty of those whom he hides."""
+CALM_MNAT: Final = 13_816
+"""ln(1,000,000): the same where nobody stood, for who should have taken it?"""
+BEFORE: Final = 10
+"""Visits before a tag's last read in which who took it may have come."""
+FULL: Final = (300_000, 700_000)
+"""Shares of the expected answers at which a visit begins to count, and counts fully: reads of few
+tags scatter, and who hides a part of them hides the same part for long."""
+SLACK: Final = MICRO // 10
 
 
 class Group:
-    """8 to 20 tags with one exposure clock; reading one of them costs the same however many."""
+    """The tags of one product with one exposure clock; reading one costs the same however many."""
 
-    def __init__(self, entries: Iterator[int], exposure: int = 0) -> None:
+    def __init__(self, product: str, entries: Iterator[int], company: Company) -> None:
+        self.product = product
         self._entries = entries
-        self.exposure = exposure
-        self.tags: list[Tag] = []
-        """In the order of their keys: what is packed and shelved together answers together."""
+        self._company = company
+        self.exposure = 0
+        self.size = 0
         self.heard: list[Tag] = []
-        self._expected = 0
+        self.expected = 0
+        """Reads that a visit should bring."""
+        self._stood = self._foreseen = -BEFORE
+        """Last visit in which somebody stood there: of the closed ones, of those that are over."""
+        self._ahead = 0
         self._due: list[tuple[int, int, Tag]] = []
-        self._silent: list[tuple[int, int, Tag]] = []
-
-    @property
-    def first(self) -> str:
-        """The lowest key; the groups of a zone are in this order."""
-        return self.tags[0].key
+        self._doubtful: list[tuple[int, Tag]] = []
 
     def add(self, tag: Tag, visit: int, visits_min: int, visits_max: int) -> None:
         """A tag that has just been read here for the first time."""
-        self.tags.insert(bisect_left(self.tags, tag.key, key=_key), tag)
+        self.size += 1
         tag.group, tag.stamp, tag.visit = self, self.exposure, visit
-        tag.hits, tag.misses, tag.exiting, tag.expected = HITS, MISSES, False, False
+        tag.hits, tag.misses, tag.exiting, tag.soon = HITS, MISSES, False, False
         self._believe(tag, visits_min, visits_max)
 
     def remove(self, tag: Tag) -> None:
         """Its entries in the heaps are stale from here."""
-        del self.tags[bisect_left(self.tags, tag.key, key=_key)]
-        self._forget(tag)
+        self.size -= 1
+        self._company.leave(tag)
+        tag.due_entry, tag.soon = -1, False
 
-    def split(self) -> Group:
-        """Gives the upper half to a new group with the same clock."""
-        other = Group(self._entries, self.exposure)
-        half = len(self.tags) // 2
-        moved, self.tags = self.tags[half:], self.tags[:half]
-        for tag in moved:
-            self._hand_over(tag, other)
-        other.tags = moved
-        return other
+    def _share(self, answered: int) -> int:
+        """How far a visit counts that so many of the expected tags answered."""
+        if self.expected <= MICRO:
+            return MICRO
+        half = MICRO // 2
+        return ramp((answered * MICRO + half) * MICRO // (self.expected + half), *FULL)
 
-    def absorb(self, other: Group) -> None:
-        """Takes the tags of the next group; each keeps its silence."""
-        for tag in other.tags:
-            tag.stamp += self.exposure - other.exposure
-            tag.due += self.exposure - other.exposure
-            other._hand_over(tag, self)
-        self.tags += other.tags
-
-    def _hand_over(self, tag: Tag, other: Group) -> None:
-        expected = tag.expected
-        self._forget(tag)
-        tag.group = other
-        if expected:
-            other._expect(tag)
-        if not tag.exiting:
-            other._wait(tag)
-
-    def visited(self, visit: int, visits_min: int, visits_max: int) -> list[Tag]:
+    def visited(
+        self, visit: int, zone_share: int, visits_min: int, visits_max: int
+    ) -> list[Tag]:  # fmt: skip
         """The antenna was here and read `heard`; answers who is leaving from now on."""
-        heard, expected = self.heard, self._expected
-        share = MICRO
-        if expected > MICRO:
-            answered = sum(tag.expected for tag in heard)
-            share = (answered * MICRO + MICRO // 2) * MICRO // (expected + MICRO // 2)
-            share = share * share // MICRO if share <= FULL_SHARE else min(share, MICRO)
-        self.exposure += share
+        heard = self.heard
+        share = self._share(sum(tag.expected for tag in heard))
+        self.exposure += share * zone_share // MICRO
+        if not share or zone_share < MICRO:
+            self._stood = visit
         if heard:
             for tag in heard:
-                missed = max(0, self.exposure - tag.stamp - MICRO)
+                plain = min(tag.missed, MISSES_PLAIN) * MICRO
+                missed = max(0, self.exposure - tag.stamp - MICRO, plain)
                 tag.hits = tag.hits * KEPT_PERCENT // 100 + MICRO
                 tag.misses = tag.misses * KEPT_PERCENT // 100 + missed
-                tag.stamp, tag.visit, tag.exiting = self.exposure, visit, False
+                tag.stamp = self.exposure
+                tag.exiting = tag.soon = False
                 self._believe(tag, visits_min, visits_max)
             self.heard = []
-        self._give_up(visit)
         return self._leaving()
 
     def _believe(self, tag: Tag, visits_min: int, visits_max: int) -> None:
         p = tag.hits * MICRO // (tag.hits + tag.misses)
         p = P_MIN if p < P_MIN else min(p, P_MAX)
-        if tag.expected:
-            self._expected += p - tag.p
-            tag.p = p
-        else:
-            tag.p = p
-            self._expect(tag)
-        visits = _visits(_surely(tag.hits, tag.misses))
-        tag.due = tag.stamp + max(visits_min, min(visits, visits_max))
-        if tag.due_entry < 0:
+        self._company.expect(tag, p)
+        surely = _surely(tag.hits, tag.misses)
+        tag.due = tag.stamp + max(visits_min, min(_visits(surely, EPS_MNAT), visits_max))
+        tag.calm_due = tag.stamp + max(visits_min, min(_visits(surely, CALM_MNAT), visits_max))
+        if tag.due_entry < 0 or tag.due < tag.waits:
+            tag.due_entry = next(self._entries)
             self._wait(tag)
 
-    def _expect(self, tag: Tag) -> None:
-        tag.expected = True
-        self._expected += tag.p
-        tag.silent_entry = next(self._entries)
-        heappush(self._silent, (tag.visit + SILENT_VISITS, tag.silent_entry, tag))
-
     def _wait(self, tag: Tag) -> None:
-        tag.due_entry = next(self._entries)
+        tag.waits = tag.due
         heappush(self._due, (tag.due, tag.due_entry, tag))
 
-    def _forget(self, tag: Tag) -> None:
-        if tag.expected:
-            self._expected -= tag.p
-        tag.expected = False
-        tag.due_entry = tag.silent_entry = -1
-
-    def _give_up(self, visit: int) -> None:
-        """Expects no more of who was silent for longer than SILENT_VISITS."""
-        heap = self._silent
-        while heap and heap[0][0] < visit:
-            _, entry, tag = heappop(heap)
-            if entry != tag.silent_entry:
-                continue
-            if tag.visit + SILENT_VISITS >= visit:
-                heappush(heap, (tag.visit + SILENT_VISITS, entry, tag))
-            else:
-                tag.expected, tag.silent_entry = False, -1
-                self._expected -= tag.p
-
     def _leaving(self) -> list[Tag]:
-        heap, leaving = self._due, []
-        while heap and heap[0][0] <= self.exposure:
+        self._ripen(self.exposure)
+        leaving = []
+        doubtful, self._doubtful = self._doubtful, []
+        for entry, tag in doubtful:
+            if entry != tag.due_entry:
+                continue
+            if tag.due > self.exposure + self._ahead + SLACK:
+                tag.soon = False
+                self._wait(tag)
+            elif _is_due(tag, self.exposure, self._stood):
+                tag.exiting, tag.soon, tag.due_entry = True, False, -1
+                self._company.leave(tag)
+                leaving.append(tag)
+            else:
+                tag.soon = tag.soon and self._ahead > 0
+                self._doubtful.append((entry, tag))
+        return leaving
+
+    def _ripen(self, exposure: int) -> None:
+        """Who is due by then, if somebody was there, is doubtful from now on."""
+        heap = self._due
+        while heap and heap[0][0] <= exposure:
             _, entry, tag = heappop(heap)
             if entry != tag.due_entry:
                 continue
-            if tag.due > self.exposure:
-                heappush(heap, (tag.due, entry, tag))
+            if tag.due > exposure:
+                self._wait(tag)
             else:
-                tag.exiting, tag.due_entry = True, -1
-                leaving.append(tag)
-        return leaving
+                self._doubtful.append((entry, tag))
+
+    # What is heard of visits that are over but not closed
+
+    def foresee(self, visit: int, answered: int, zone_share: int, lately: Set[str]) -> int:
+        """A visit is over; answers how far it will count. `lately`: heard in any not closed yet."""
+        share = self._share(answered)
+        if not share or zone_share < MICRO:
+            self._foreseen = visit
+        share = share * zone_share // MICRO
+        self._ahead += share
+        exposure, stood = self.exposure + self._ahead, max(self._stood, self._foreseen)
+        self._ripen(exposure)
+        for entry, tag in self._doubtful:
+            if entry == tag.due_entry:
+                tag.soon = tag.key not in lately and _is_due(tag, exposure, stood)
+        return share
+
+    def come_true(self, share: int) -> None:
+        """A visit that was foreseen to count so far is closed."""
+        self._ahead -= share
 
 
-def _key(tag: Tag) -> str:
-    return tag.key
+def _is_due(tag: Tag, exposure: int, stood: int) -> bool:
+    return tag.calm_due <= exposure or (tag.due <= exposure and stood >= tag.visit - BEFORE)
 
 
 def _surely(hits: int, misses: int) -> int:
@@ -212,6 +181,6 @@ def _surely(hits: int, misses: int) -> int:
 
 
 @cache
-def _visits(permille: int) -> int:
-    """Visits, in millionths, that a tag read with this chance misses once in a million."""
-    return EPS_MNAT * MICRO // -ln_mnat(1000 - permille, 1000)
+def _visits(permille: int, eps_mnat: int) -> int:
+    """Visits, in millionths, that a tag read with this chance misses once in so many (ln) times."""
+    return eps_mnat * MICRO // -ln_mnat(1000 - permille, 1000)

@@ -4,21 +4,26 @@
 
 A zone is what one antenna covers. Silence is evidence only in visits in which the antenna proved
 it could have heard: without visits (reader down, antenna lost) nothing leaves. Here: zones, arrival
-filter, mobility, confirmation, bounds. Not here: the exposure clock (`exposure`), the seconds that
-stand for visits (`visits`), what it means for the stock (nothing yet).
+filter, mobility, confirmation, bounds. Not here: the exposure clock (`exposure`), who answers at
+all (`company`), the seconds that stand for visits (`visits`), what it means for the stock
+(`tag_watch`).
+
+A visit is closed, and counts, late enough for reads out of order. What it will come to is foreseen
+as soon as it is over: a tag shows as leaving up to 3 s before it is (`soon`).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Set
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final
 
-from gateway.core.exposure import GROUP_MAX, GROUP_MIN, MICRO, Group, Tag
+from gateway.core.company import MICRO, Company, Tag
+from gateway.core.exposure import Group
 from gateway.core.visits import Heard, Visits, strength_cdbm
+from gateway.domain.epc import Sgtin, cached_epc
 from gateway.domain.reading import Word
 from gateway.domain.units import div_half_even
 
@@ -41,7 +46,7 @@ class ZoneRules(Word, frozen=True):
     location: str
     confirm_s: int = 120
     """How long a tag stays EXITING before it has left: exit 30, shelf 120, backroom 600."""
-    floor_s: int = 10
+    floor_s: int = 5
     cap_s: int = 90
     """Least and most full exposure before a tag is EXITING; least 4 at till and exit."""
     rssi_floor_cdbm: int | None = None
@@ -61,12 +66,15 @@ class _Zone:
     def __init__(self, rules: ZoneRules, entries: Iterator[int]) -> None:
         self.rules = rules
         self._entries = entries
-        self.groups: list[Group] = []
+        self._company = Company()
+        self.groups: dict[str, Group] = {}
+        """By GTIN; what has none is one group."""
         self.visit = 0
         self._open_ms = 0
         self._last: int | None = None
         self._period_ms = 0
         self._confirm: list[tuple[int, int, Tag]] = []
+        self._ahead: deque[tuple[int, list[tuple[Group, int]]]] = deque()
         self._set_period(1000)
 
     def _set_period(self, period_ms: int) -> None:
@@ -79,18 +87,26 @@ class _Zone:
         """What follows is no continuation: the time between was no exposure."""
         self._last = None
 
-    def visited(self, slot: int) -> list[Tag]:
-        """One visit, the tags heard being in their groups; answers who has left."""
+    def visited(self, slot: int, heard: list[Tag]) -> list[Tag]:
+        """One visit closed, in which these tags were heard; answers who has left."""
         self.visit += 1
         gap = 0 if self._last is None else slot - self._last
         self._last = slot
         if 0 < gap <= BREAK_SLOTS:
             self._open_ms += 1000 * gap
             self._set_period(max(1000, (9 * self._period_ms + 1000 * gap) // 10))
-        for group in self.groups:
-            for tag in group.visited(self.visit, self.visits_min, self.visits_max):
+        while self._ahead and self._ahead[0][0] <= slot:
+            for group, share in self._ahead.popleft()[1]:
+                group.come_true(share)
+        for tag in heard:
+            tag.missed, tag.visit = self.visit - tag.visit - 1, self.visit
+            tag.group.heard.append(tag)
+        share = self._company.share(self.visit)
+        for group in self.groups.values():
+            for tag in group.visited(self.visit, share, self.visits_min, self.visits_max):
                 tag.confirm_ms = self._open_ms + 1000 * self.rules.confirm_s
                 heappush(self._confirm, (tag.confirm_ms, next(self._entries), tag))
+        self._company.let_go(self.visit)
         gone = []
         while self._confirm and self._confirm[0][0] <= self._open_ms:
             due_ms, _, tag = heappop(self._confirm)
@@ -98,38 +114,35 @@ class _Zone:
                 gone.append(tag)
         return gone
 
+    def foresee(self, slot: int, heard: list[Tag], lately: Set[str]) -> None:
+        """A visit is over and these tags were heard; `lately`: in any that is not closed."""
+        visit = self.visit + len(self._ahead) + 1
+        share = self._company.share(visit, lately)
+        answered = Counter(tag.group.product for tag in heard if tag.expected)
+        counted = [
+            (g, g.foresee(visit, answered[g.product], share, lately)) for g in self.groups.values()
+        ]
+        self._ahead.append((slot, counted))
+
+    def group(self, key: str) -> Group:
+        """The tags of the product that this one is of."""
+        found = cached_epc(key)
+        product = found.gtin if isinstance(found, Sgtin) else ""
+        group = self.groups.get(product)
+        if group is None:
+            group = self.groups[product] = Group(product, self._entries, self._company)
+        return group
+
     def enter(self, tag: Tag) -> None:
         """A tag read here and now lives here from now on."""
-        if not self.groups:
-            self.groups.append(Group(self._entries))
-            at = 0
-        else:
-            at = self._place(tag)
-        tag.antenna = self.rules.antenna
-        group = self.groups[at]
-        group.add(tag, self.visit, self.visits_min, self.visits_max)
-        if len(group.tags) > GROUP_MAX:
-            self.groups.insert(at + 1, group.split())
+        tag.antenna, tag.group = self.rules.antenna, self.group(tag.key)
+        tag.group.add(tag, self.visit, self.visits_min, self.visits_max)
 
     def leave(self, tag: Tag) -> None:
         """A tag lives here no longer."""
-        at = self._place(tag)
-        group = self.groups[at]
-        group.remove(tag)
-        if not group.tags:
-            del self.groups[at]
-        elif len(group.tags) < GROUP_MIN and len(self.groups) > 1:
-            at = min(at, len(self.groups) - 2)
-            if len(self.groups[at].tags) + len(self.groups[at + 1].tags) <= GROUP_MAX:
-                self.groups[at].absorb(self.groups.pop(at + 1))
-
-    def _place(self, tag: Tag) -> int:
-        """Which group a tag with this key belongs to."""
-        return max(0, bisect_right(self.groups, tag.key, key=_first) - 1)
-
-
-def _first(group: Group) -> str:
-    return group.first
+        tag.group.remove(tag)
+        if not tag.group.size:
+            del self.groups[tag.group.product]
 
 
 class Zones:
@@ -145,6 +158,8 @@ class Zones:
         self._candidates: dict[tuple[int, str], int] = {}
         self._old: deque[tuple[int, tuple[int, str]]] = deque()
         self._over = 0
+        self.closed = 0
+        """Seconds that count; the others are only foreseen."""
 
     @property
     def late(self) -> int:
@@ -176,26 +191,43 @@ class Zones:
     def advance(self, at_ns: int) -> list[TagMove]:
         """It is now `at_ns`; answers what came, went and moved, each at its own time."""
         due_ns = self._visits.deadline()
-        if due_ns is None or due_ns > at_ns:
-            return []
         moves: list[TagMove] = []
-        for when_ns, visit in self._visits.closed(at_ns):
-            moves += self._close(when_ns, visit.number, visit.heard)
+        while due_ns is not None and due_ns <= at_ns:
+            for visit in self._visits.closed(due_ns):
+                self.closed += 1
+                moves += self._close(due_ns, visit.number, visit.heard)
+            for number, antenna in self._visits.over_by(due_ns):
+                self._foresee(number, antenna)
+            due_ns = self._visits.deadline()
         return moves
 
     def tags(self) -> Iterator[tuple[str, int, bool]]:
-        """Every tag that is here: its key, its antenna, whether it is leaving."""
+        """Every tag that is here: its key, its antenna, whether it is leaving, as one can tell."""
+        lately = {antenna: self._visits.lately(antenna) for antenna in self._zones}
+        for tag in self._tags.values():
+            leaving = (tag.exiting or tag.soon) and tag.key not in lately[tag.antenna]
+            yield tag.key, tag.antenna, leaving
+
+    def settled(self) -> Iterator[tuple[str, int, bool]]:
+        """The same by closed visits alone: in whatever order the reads of two seconds came."""
         for tag in self._tags.values():
             yield tag.key, tag.antenna, tag.exiting
 
     def where(self, key: str) -> tuple[int, bool] | None:
-        """The antenna of a tag that is here, and whether it is leaving; None when it is not."""
+        """The antenna of a tag that is here, and whether it is leaving (`settled`), or None."""
         tag = self._tags.get(key)
         return None if tag is None else (tag.antenna, tag.exiting)
 
     def rssi_cdbm(self, key: str) -> int | None:
         """How strongly a tag that is here is heard where it lives; None: not told."""
         return self._tags[key].rssi_cdbm
+
+    def _foresee(self, number: int, antenna: int) -> None:
+        zone, heard = self._zones.get(antenna), self._visits.open(number, antenna)
+        if zone is not None and heard:
+            tags = (self._tags.get(key) for key in heard)
+            here = [tag for tag in tags if tag is not None and tag.antenna == antenna]
+            zone.foresee(number, here, self._visits.lately(antenna))
 
     def _zone(self, antenna: int) -> _Zone | None:
         zone = self._zones.get(antenna)
@@ -211,15 +243,16 @@ class Zones:
             if zone is None:
                 self._over += 1
                 continue
+            here = []
             for key, reads in heard[antenna].items():
                 tag = self._tags.get(key)
                 if tag is None or tag.antenna != antenna:
                     strangers.setdefault(key, []).append((antenna, reads))
                 else:
-                    tag.group.heard.append(tag)
+                    here.append(tag)
                     tag.seen = slot
                     tag.rssi_cdbm = _smoothed(tag.rssi_cdbm, strength_cdbm(reads))
-            for tag in sorted(zone.visited(slot), key=_key):
+            for tag in sorted(zone.visited(slot, here), key=_key):
                 zone.leave(tag)
                 del self._tags[tag.key]
                 moves.append(TagMove(at_ns, tag.key, antenna, None))
@@ -251,7 +284,7 @@ class Zones:
                 self._over += 1
                 return None
             was = None
-            tag = self._tags[key] = Tag(key, antenna, Group(self._entries), strength, slot)
+            tag = self._tags[key] = Tag(key, antenna, zone.group(key), strength, slot)
         else:
             was = tag.antenna
             self._zones[was].leave(tag)

@@ -21,7 +21,7 @@ from gateway.domain.units import NS_PER_S
 
 CONFIRM_S: Final = {"shelf": 120, "backroom": 600, "receiving": 600, "till": 30, "exit": 30}
 FLOOR_S: Final = {"till": 4, "exit": 4}
-STORED_FLOOR_S: Final = 8
+STORED_FLOOR_S: Final = 5
 """Of full exposure, where goods lie."""
 OTHERS_SHOWN_MAX: Final = 100
 ANTENNAS_MAX: Final = 64
@@ -257,11 +257,13 @@ class Reader:
         if not known.up:
             self._zones.lost(number)
 
-    def advance(self, at_ns: int) -> None:
-        """It is now `at_ns`: what is due by then happens, each at its own time."""
+    def advance(self, at_ns: int) -> bool:
+        """It is now `at_ns`: what is due happens, each at its own time. Whether visits closed."""
+        closed = self._zones.closed
         moves = self._zones.advance(at_ns)
         if self._rules.stock:
             self._moves += moves
+        return self._zones.closed > closed
 
     @property
     def stock(self) -> bool:
@@ -318,9 +320,9 @@ class Reader:
         return self._zones.rssi_cdbm(epc)
 
     def everywhere(self) -> Iterator[tuple[str, str, bool]]:
-        """Every tag that is here: its EPC, its place, whether it is leaving."""
+        """Every tag that is here: its EPC, its place, whether it is leaving by closed visits."""
         places = {number: self.place(number) for number in self._antennas}
-        for key, antenna, leaving in self._zones.tags():
+        for key, antenna, leaving in self._zones.settled():
             yield key, places[antenna], leaving
 
     def sightings(self) -> Iterator[Sighting]:

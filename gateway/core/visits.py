@@ -3,7 +3,9 @@
 A reading carries no end of an antenna's turn (AISpec), so a second with at least one report stands
 for one (ALGORITHMS 3.2). Reads are sorted into seconds by the reader's own clock where it tells it,
 and a second is closed 3 s after its first report, so that reads which arrive up to 2 s out of order
-make no difference (6.3). Here: that sorting, its bounds. Not here: what a visit means (`exposure`).
+make no difference (6.3). That it is over is known sooner, unless reads are out of order: when the
+reader goes on to its next antenna, or to the next second. Here: that sorting, its bounds. Not here:
+what a visit means (`exposure`), what is made of knowing sooner (`presence`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ OPEN_NS: Final = NS_PER_S + LATENESS_NS
 STEPPED_NS: Final = 5 * NS_PER_S
 """The reader's clock was set back when everything has been late for so long."""
 OPEN_MAX: Final = 64
+MIXED: Final = 60
+"""Seconds for which a reader whose antennas do not take turns is over only with the second."""
 HEARD_MAX: Final = 20_000
 """Tags of one second: ten times what the fastest reader reads."""
 
@@ -34,6 +38,8 @@ class Visit:
         self.due_ns = due_ns
         self.heard: dict[int, dict[str, Heard]] = {}
         self.size = 0
+        self.over: list[int] = []
+        """Antennas that have had their turn."""
 
 
 class Visits:
@@ -47,6 +53,10 @@ class Visits:
         self._closed: int | None = None
         self._newest = -(1 << 63)
         self._late_since_ns: int | None = None
+        self._turn: tuple[Visit, int] | None = None
+        self._over: list[tuple[int, int]] = []
+        self._over_ns = 0
+        self._mixed_until = self._newest
         self.late = 0
         """Reads of a second that was closed."""
         self.over = 0
@@ -72,6 +82,9 @@ class Visits:
                 return
         elif self._late_since_ns is not None:
             self._late_since_ns = None
+        turn = self._turn
+        if turn is None or turn[1] != antenna or turn[0] is not visit:
+            self._turned(at_ns, visit, antenna)
         tags = visit.heard.get(antenna)
         if tags is None:
             tags = visit.heard[antenna] = {}
@@ -106,21 +119,60 @@ class Visits:
             self._due_ns = visit.due_ns
         return visit
 
+    def _turned(self, at_ns: int, visit: Visit, antenna: int) -> None:
+        """The reader goes on to another antenna or second: what it leaves is over."""
+        turn = self._turn
+        if visit.number != self._newest:
+            return
+        self._turn = visit, antenna
+        if turn is None:
+            return
+        was, left = turn
+        if was is not visit:
+            over = [number for number in sorted(was.heard) if number not in was.over]
+        elif antenna in visit.heard:
+            self._mixed_until = visit.number + MIXED
+            return
+        else:
+            over = [left] if visit.number >= self._mixed_until else []
+        was.over += over
+        if over and was.number in self._open:
+            self._over += [(was.number, antenna) for antenna in over]
+            self._over_ns = at_ns
+
     def deadline(self) -> int | None:
-        """When the next second closes."""
+        """When the next second closes, or a visit is over."""
+        if self._over and (self._due_ns is None or self._over_ns < self._due_ns):
+            return self._over_ns
         return self._due_ns
 
-    def closed(self, at_ns: int) -> list[tuple[int, Visit]]:
-        """The visits due by `at_ns`, in the order of their seconds, with the time of each."""
-        done: list[tuple[int, Visit]] = []
+    def closed(self, at_ns: int) -> list[Visit]:
+        """The visits that close by `at_ns`, in the order of their seconds."""
+        done: list[Visit] = []
         while self._due_ns is not None and self._due_ns <= at_ns:
             due_ns = self._due_ns
             last = max(n for n, visit in self._open.items() if visit.due_ns == due_ns)
-            numbers = sorted(n for n in self._open if n <= last)
-            done += [(due_ns, self._open.pop(number)) for number in numbers]
+            done += [self._open.pop(n) for n in sorted(n for n in self._open if n <= last)]
             self._closed = last
             self._due_ns = min((visit.due_ns for visit in self._open.values()), default=None)
         return done
+
+    def over_by(self, at_ns: int) -> list[tuple[int, int]]:
+        """Visits that are over by then: number of the second, antenna; each told once."""
+        if not self._over or self._over_ns > at_ns:
+            return []
+        over, self._over = self._over, []
+        return over
+
+    def open(self, number: int, antenna: int) -> dict[str, Heard]:
+        """What an antenna heard in a second that is not closed."""
+        visit = self._open.get(number)
+        return {} if visit is None else visit.heard.get(antenna, {})
+
+    def lately(self, antenna: int) -> frozenset[str]:
+        """Every tag that it heard in the seconds that are not closed."""
+        heard = (visit.heard.get(antenna, ()) for visit in self._open.values())
+        return frozenset[str]().union(*heard)
 
 
 def strength_cdbm(heard: Heard) -> int | None:

@@ -1,4 +1,4 @@
-"""The exposure clock of a group: the figures of the method, and silence kept through changes."""
+"""The exposure clock of a product's tags, the company of their zone: the figures of the method."""
 
 from __future__ import annotations
 
@@ -6,30 +6,49 @@ from itertools import count
 
 import pytest
 
-from gateway.core.exposure import MICRO, Group, Tag, _surely, _visits
+from gateway.core.company import MICRO, Company, Tag
+from gateway.core.exposure import CALM_MNAT, EPS_MNAT, Group, _surely, _visits
 
-FLOOR, CAP = 10 * MICRO, 90 * MICRO
-
-
-def grown(size: int, visits: int, *, silent: int = 0) -> Group:
-    """A group after some visits in which all answered but the last `silent` tags."""
-    entries = count()
-    group = Group(entries)
-    for number in range(size):
-        group.add(Tag(f"T{number:02d}", 1, group, None, 0), 0, FLOOR, CAP)
-    for visit in range(1, visits + 1):
-        group.heard = group.tags[: size - silent]
-        group.visited(visit, FLOOR, CAP)
-    return group
+FLOOR, CAP = 5 * MICRO, 90 * MICRO
+FULL = MICRO
+HALF = MICRO // 2
 
 
-def silences(group: Group) -> dict[str, tuple[int, int]]:
-    return {tag.key: (group.exposure - tag.stamp, tag.due - tag.stamp) for tag in group.tags}
+class Shelf:
+    """One product before one antenna."""
+
+    def __init__(self, size: int, visits: int = 50) -> None:
+        self.company = Company()
+        self.group = Group("", count(), self.company)
+        self.tags = [Tag(f"T{n:02d}", 1, self.group, None, 0) for n in range(size)]
+        self.visit = 0
+        for tag in self.tags:
+            self.group.add(tag, 0, FLOOR, CAP)
+        for _ in range(visits):
+            self.visited(size)
+
+    def visited(self, answering: int, share: int = FULL) -> list[str]:
+        """One visit that the first so many answer; answers who is leaving."""
+        self.visit += 1
+        for tag in self.tags[:answering]:
+            tag.missed, tag.visit = self.visit - tag.visit - 1, self.visit
+            self.group.heard.append(tag)
+        left = self.group.visited(self.visit, share, FLOOR, CAP)
+        self.company.let_go(self.visit)
+        return [tag.key for tag in left]
+
+    def foretold(self, ahead: int, answering: int, heard: list[Tag]) -> int:
+        """A visit that is over, so many after the last closed one; answers how far it counts."""
+        keys = frozenset(tag.key for tag in heard)
+        return self.group.foresee(self.visit + ahead, answering, FULL, keys)
 
 
-@pytest.mark.parametrize(("chance", "visits"), [(830, 6_497_000), (400, 22_537_000)])
-def test_visits_without_a_read_that_mean_leaving(chance: int, visits: int) -> None:
-    assert abs(_visits(chance) - visits) < 20_000
+@pytest.mark.parametrize(
+    ("chance", "eps_mnat", "visits"),
+    [(830, CALM_MNAT, 7_797_000), (400, CALM_MNAT, 27_045_000), (830, EPS_MNAT, 4_681_000)],
+)
+def test_visits_without_a_read_that_mean_leaving(chance: int, eps_mnat: int, visits: int) -> None:
+    assert abs(_visits(chance, eps_mnat) - visits) < 20_000
 
 
 def test_the_chance_of_a_read_is_known_less_surely_after_few_reads() -> None:
@@ -38,54 +57,122 @@ def test_the_chance_of_a_read_is_known_less_surely_after_few_reads() -> None:
     assert _surely(0, 10**9) == 50
 
 
+def test_a_chance_that_was_believed_too_high_is_found_out_although_nobody_answers() -> None:
+    shelf = Shelf(12)
+    was = shelf.tags[0].p
+    for visit in range(1200):
+        shelf.visited(12 if visit % 4 == 0 else 0, 0)  # each visit excused
+    assert was > 900_000
+    assert shelf.tags[0].p < 300_000
+
+
 def test_a_visit_that_everybody_answers_counts_fully() -> None:
-    assert grown(12, 50).exposure == 50 * MICRO
+    assert Shelf(12).group.exposure == 50 * MICRO
 
 
-def test_a_visit_that_few_answer_counts_little() -> None:
-    group = grown(12, 50)
-    group.heard = group.tags[:2]
-    group.visited(51, FLOOR, CAP)
-    assert 0 < group.exposure - 50 * MICRO < MICRO // 10
+def test_a_visit_that_few_answer_counts_nothing() -> None:
+    shelf = Shelf(12)
+    shelf.visited(2)
+    assert shelf.group.exposure == 50 * MICRO
+
+
+def test_a_visit_counts_only_as_far_as_the_zone_answers() -> None:
+    shelf = Shelf(12)
+    shelf.visited(12, HALF)
+    assert shelf.group.exposure == 50 * MICRO + HALF
 
 
 def test_a_lone_tag_cannot_excuse_itself() -> None:
-    group = grown(1, 50)
-    group.visited(51, FLOOR, CAP)
-    assert group.exposure == 51 * MICRO
+    shelf = Shelf(1)
+    shelf.visited(0)
+    assert shelf.group.exposure == 51 * MICRO
 
 
-def test_split_and_united_groups_keep_the_silence_of_their_tags() -> None:
-    group = grown(20, 30, silent=3)
-    before = silences(group)
-    other = group.split()
-    assert silences(group) | silences(other) == before
-    for visit in range(31, 36):  # the clocks part
-        group.visited(visit, FLOOR, CAP)
-    assert group.exposure != other.exposure
-    apart = silences(group) | silences(other)
-    group.absorb(other)
-    assert silences(group) == apart
-    assert [tag.key for tag in group.tags] == sorted(apart)
+def test_where_nobody_stood_silence_must_be_longer() -> None:
+    silent = []
+    for share in (HALF, FULL):
+        shelf = Shelf(12)
+        for _ in range(200):  # two visits of five
+            shelf.visited(12 if shelf.visit % 5 in (0, 2) else 11)
+        shelf.visited(12, share)
+        silent.append(1 + [shelf.visited(11) for _ in range(60)].index(["T11"]))
+    assert silent[0] + 8 <= silent[1]
 
 
-def test_who_changed_groups_is_still_found_leaving_once() -> None:
-    group = grown(20, 30)
-    found = []
-    for visit in range(31, 60):
-        group.heard = group.tags[:17]
-        found += [tag.key for tag in group.visited(visit, FLOOR, CAP)]
-        if visit == 35:
-            group.absorb(group.split())
-            assert found == []
-    assert sorted(found) == ["T17", "T18", "T19"]
+def test_a_tag_that_becomes_known_better_is_missed_sooner_than_it_was_to_be() -> None:
+    shelf = Shelf(12, 0)  # little is known: many visits
+    due = shelf.tags[11].due
+    for _ in range(2):
+        shelf.visited(12)
+    assert shelf.tags[11].due - 2 * MICRO < due
+    shelf = Shelf(12)
+    for _ in range(30):
+        shelf.visited(12 if shelf.visit % 6 == 0 else 11)
+    for _ in range(60):
+        shelf.visited(12)
+    due = shelf.tags[11].calm_due - shelf.group.exposure
+    visits = 1 + [shelf.visited(11) for _ in range(60)].index(["T11"])
+    assert visits - 1 <= due / MICRO <= visits
+
+
+def test_two_silent_tags_excuse_nobody_and_several_everybody() -> None:
+    shelf = Shelf(40)
+    for _ in range(6):
+        shelf.visited(38)
+    assert shelf.company.share(shelf.visit) == MICRO
+    shelf = Shelf(40)
+    for _ in range(6):
+        shelf.visited(30, 0)
+    assert shelf.company.share(shelf.visit) == 0
+    assert shelf.company.share(shelf.visit, frozenset(tag.key for tag in shelf.tags[30:])) == MICRO
+
+
+def test_who_is_silent_for_long_is_expected_no_more() -> None:
+    shelf = Shelf(40)
+    for _ in range(20):
+        shelf.visited(25, 0)
+    assert shelf.company.share(shelf.visit) == MICRO
+    assert shelf.group.expected == sum(tag.p for tag in shelf.tags[:25])
+
+
+def test_a_zone_that_falls_silent_as_a_whole_is_let_go_after_some_forty_visits() -> None:
+    shelf = Shelf(40)
+    visits = 0
+    while shelf.group.expected:
+        shelf.visited(0, 0)
+        visits += 1
+    assert 35 < visits < 50
+
+
+def test_visits_that_are_over_foretell_and_a_read_says_otherwise() -> None:
+    shelf = Shelf(12)
+    shelf.visited(12, HALF)
+    for _ in range(3):
+        shelf.visited(11)
+    for ahead in (1, 2, 3):
+        assert shelf.foretold(ahead, 11, shelf.tags[:11]) == FULL
+    assert [tag.key for tag in shelf.tags if tag.soon] == ["T11"]
+    shelf.foretold(4, 12, shelf.tags)
+    assert not any(tag.soon or tag.exiting for tag in shelf.tags)
+
+
+def test_what_was_foretold_comes_true_once() -> None:
+    shelf = Shelf(12)
+    shelf.visited(12, HALF)
+    left = [shelf.visited(11) for _ in range(3)]
+    shares = [shelf.foretold(ahead, 11, shelf.tags[:11]) for ahead in (1, 2, 3)]
+    for share in shares:
+        shelf.group.come_true(share)
+        left.append(shelf.visited(11))
+    assert left == [[], [], [], [], ["T11"], []]
+    assert not any(tag.soon for tag in shelf.tags)
 
 
 def test_a_removed_tag_leaves_nothing_behind() -> None:
-    group = grown(12, 30)
-    taken = group.tags[3]
-    group.remove(taken)
-    for visit in range(31, 80):
-        group.heard = list(group.tags)
-        assert group.visited(visit, FLOOR, CAP) == []
-    assert group._expected == sum(tag.p for tag in group.tags)
+    shelf = Shelf(12)
+    taken = shelf.tags.pop(3)
+    shelf.group.remove(taken)
+    for _ in range(50):
+        assert shelf.visited(11) == []
+    assert shelf.group.expected == sum(tag.p for tag in shelf.tags)
+    assert shelf.group.size == 11

@@ -88,11 +88,12 @@ def test_one_tag_taken_from_many_leaves_and_is_gone_after_its_confirmation() -> 
     room = Room()
     room.play((SHELF, tags(12), -6000), seconds=60)
     taken_s = room.now_s
-    room.play((SHELF, tags(12)[1:], -6000), seconds=13)
+    room.play((SHELF, tags(12)[1:], -6000), seconds=5)
     assert room.state()["T0000"] == (SHELF, False)
-    room.play((SHELF, tags(12)[1:], -6000), seconds=10)
+    room.play((SHELF, tags(12)[1:], -6000), seconds=2)
     assert room.state()["T0000"] == (SHELF, True)
-    room.play((SHELF, tags(12)[1:], -6000), seconds=130)
+    assert room.zones.where("T0000") == (SHELF, False)  # told before the visits are closed
+    room.play((SHELF, tags(12)[1:], -6000), seconds=146)
     assert "T0000" not in room.state()
     gone = [move for move in room.moves if move.to_antenna is None]
     assert [move.tag for move in gone] == ["T0000"]
@@ -111,16 +112,58 @@ def test_a_tag_that_answers_again_stays() -> None:
     assert [move for move in room.moves if move.to_antenna is None] == []
 
 
-def test_a_whole_group_swept_away_is_let_go_after_thirty_visits() -> None:
+def test_a_whole_group_swept_away_is_let_go_after_some_twenty_visits() -> None:
     room = Room()
     room.play((SHELF, tags(24), -6000), seconds=60)
-    swept, left = tags(24)[:10], tags(24)[10:]  # as they are grouped: 10 and 14
-    room.play((SHELF, left, -6000), seconds=25)
+    swept, left = tags(24)[:10], tags(24)[10:]
+    room.play((SHELF, left, -6000), seconds=12)
     assert not any(exiting for _, exiting in room.state().values())
-    room.play((SHELF, left, -6000), seconds=40)
+    room.play((SHELF, left, -6000), seconds=15)
     assert {key for key, (_, exiting) in room.state().items() if exiting} == set(swept)
     room.play((SHELF, left, -6000), seconds=130)
     assert set(room.state()) == set(left)
+
+
+def test_a_read_that_comes_late_takes_back_what_was_foretold() -> None:
+    zones = Zones(zone)
+
+    def second(at_s: int, heard: Iterable[str], late_s: int = 0) -> None:
+        for key in heard:
+            at_ns = (at_s + late_s) * S
+            zones.advance(at_ns)
+            zones.read(at_ns, SHELF, key, None, seen_us=at_s * 1_000_000)
+
+    for at_s in range(60):
+        second(at_s, tags(12))
+    for at_s in range(60, 67):
+        second(at_s, tags(12)[1:])
+    assert ("T0000", SHELF, True) in list(zones.tags())
+    second(65, ["T0000"], late_s=1)
+    assert ("T0000", SHELF, False) in list(zones.tags())
+    zones.advance(80 * S)
+    assert ("T0000", SHELF, False) in list(zones.tags())
+
+
+def test_a_reader_whose_antennas_take_turns_is_heard_at_the_end_of_each() -> None:
+    zones = Zones(zone)
+    for visit in range(240):
+        antenna, at_ns = 1 + visit % 4, visit * S // 4
+        zones.advance(at_ns)
+        for key in tags(8):
+            zones.read(at_ns, antenna, f"{key}{antenna}", None, count=2)
+        assert zones.deadline() == (at_ns if visit else 3 * S), visit
+
+
+def test_a_reader_whose_antennas_answer_together_is_heard_at_the_end_of_the_second() -> None:
+    zones = Zones(zone)
+    told = []
+    for nth in range(100):
+        at_ns = 10 * S + nth * S // 10
+        zones.advance(at_ns)
+        for antenna in (1, 2):
+            zones.read(at_ns, antenna, f"T{antenna}", None, count=2)
+        told += [nth] if zones.deadline() == at_ns else []
+    assert told == [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]
 
 
 def test_a_reader_without_a_word_departs_nobody() -> None:
