@@ -34,8 +34,8 @@ RELEASED: Final = 14 * MICRO
 """Visits after which a silent tag is no longer expected, where most others answer."""
 RELEASING: Final = (200_000, 500_000)
 """Shares at which a visit begins to count for that, and counts fully."""
-RELEASING_MIN: Final = 300_000
-"""However few answer: a zone that was emptied is let go after forty visits."""
+RELEASING_MIN: Final = 400_000
+"""However few answer: a zone that was emptied is let go after 35 visits."""
 
 
 class Tag(msgspec.Struct, eq=False):
