@@ -1,8 +1,8 @@
 """Who of a zone should answer and does: how far a visit of its antenna counts for anybody.
 
 Here: the tags that are expected, those of them that are silent for longer than chance, the share of
-a visit that this leaves, and when a silent tag is no longer expected. Not here: the exposure clock
-of a product (`exposure`), zones and departures (`presence`).
+a visit that this leaves, who fell silent together, and when a silent tag is no longer expected. Not
+here: the exposure clock of a group (`exposure`), zones and departures (`presence`).
 
 One or two silent tags among many were taken. Several that fall silent together are hidden by who
 stands before them, and whoever is hidden stays so for as long: to count a tenth of such a visit ten
@@ -28,14 +28,14 @@ CHANCE_MNAT: Final = 3_912
 """ln(50): a tag is silent when it would miss so many visits once in fifty."""
 TAKEN: Final = 2
 """So many silent tags excuse nobody: that is what one takes at a time."""
+APART: Final = 2
+"""Visits by which chance misses part the last reads of tags that fell silent together."""
 FULL: Final = (850_000, 950_000)
 """Shares of the zone that answer at which a visit begins to count, and counts fully."""
-RELEASED: Final = 14 * MICRO
-"""Visits after which a silent tag is no longer expected, where most others answer."""
-RELEASING: Final = (200_000, 500_000)
-"""Shares at which a visit begins to count for that, and counts fully."""
-RELEASING_MIN: Final = 400_000
-"""However few answer: a zone that was emptied is let go after 35 visits."""
+RELEASED: Final = 12 * MICRO
+"""Visits after which a silent tag is no longer expected, were all others to answer."""
+RELEASED_MIN: Final = 400_000
+"""What a visit counts for that however few answer: an emptied zone is let go after 30 visits."""
 
 
 class Tag(msgspec.Struct, eq=False):
@@ -53,18 +53,14 @@ class Tag(msgspec.Struct, eq=False):
     """The group's exposure at the last read."""
     due: int = 0
     """The group's exposure at which it is leaving, if somebody was there."""
-    calm_due: int = 0
-    """The same if nobody was."""
     visit: int = 0
     """Number of the zone's visit of the last read."""
-    missed: int = 0
-    """Visits between the last read and the one before."""
     p: int = 0
     """Its share in what the group expects."""
     quiet: int = 0
     """Visits that it misses by chance."""
-    let_go: int = 0
-    """The company's clock at which it is no longer expected."""
+    clock: int = 0
+    """The company's clock at the last read."""
     expected: bool = False
     exiting: bool = False
     soon: bool = False
@@ -72,8 +68,7 @@ class Tag(msgspec.Struct, eq=False):
     confirm_ms: int = 0
     """Open time of the zone at which it has left, while `exiting`."""
     due_entry: int = -1
-    waits: int = 0
-    """Number of its entry in the group's heap, others are stale; the exposure of that entry."""
+    """Number of its entry in the group's heap; others are stale."""
 
 
 class Company:
@@ -82,6 +77,10 @@ class Company:
     def __init__(self) -> None:
         self._tags: dict[str, Tag] = {}
         self._clock = 0
+        self._answering = MICRO
+        self._silent_since: dict[int, int] = {}
+        self.visits_min = self.visits_max = 0
+        """Exposure after which silence means leaving, at least and at most."""
 
     def expect(self, tag: Tag, p: int) -> None:
         """A tag was read in this visit, and will be in others with this chance."""
@@ -91,7 +90,7 @@ class Company:
             tag.expected = True
             tag.group.expected += p
             self._tags[tag.key] = tag
-        tag.p, tag.quiet, tag.let_go = p, _by_chance(p // 1000), self._clock + RELEASED
+        tag.p, tag.quiet, tag.clock = p, _by_chance(p // 1000), self._clock
 
     def leave(self, tag: Tag) -> None:
         """It is not expected from now on."""
@@ -100,24 +99,32 @@ class Company:
             tag.group.expected -= tag.p
             del self._tags[tag.key]
 
-    def share(self, visit: int, heard: Container[str] = ()) -> int:
-        """How far a visit counts; who was `heard` in one that is not closed is not silent."""
-        return ramp(self._answering(visit, heard), *FULL)
+    def listen(self, visit: int, heard: Container[str]) -> None:
+        """What follows is of this visit, in which these were `heard`."""
+        since: dict[int, int] = {}
+        silent = 0
+        for tag in self._tags.values():
+            if visit - tag.visit > tag.quiet and tag.key not in heard:
+                silent += 1
+                since[tag.visit] = since.get(tag.visit, 0) + 1
+        size = len(self._tags)
+        self._answering = (size - silent + TAKEN) * MICRO // size if size else MICRO
+        self._silent_since = since
 
-    def _answering(self, visit: int, heard: Container[str]) -> int:
-        tags = self._tags
-        if not tags:
-            return MICRO
-        silent = sum(
-            visit - tag.visit > tag.quiet and tag.key not in heard for tag in tags.values()
-        )
-        return (len(tags) - silent + TAKEN) * MICRO // len(tags)
+    def share(self) -> int:
+        """How far the visit counts."""
+        return ramp(self._answering, *FULL)
 
-    def let_go(self, visit: int) -> None:
+    def hidden(self, tag: Tag) -> bool:
+        """Whether more fell silent with a tag than one takes, and are still expected."""
+        since, around = self._silent_since, range(tag.visit - APART, tag.visit + APART + 1)
+        return tag.expected and sum(since.get(visit, 0) for visit in around) > TAKEN
+
+    def let_go(self) -> None:
         """The visit is closed: expects no more of who was silent for too long."""
-        self._clock += max(RELEASING_MIN, ramp(self._answering(visit, ()), *RELEASING))
-        clock = self._clock
-        for tag in [tag for tag in self._tags.values() if tag.let_go <= clock]:
+        self._clock += max(RELEASED_MIN, min(self._answering, MICRO))
+        clock = self._clock - RELEASED
+        for tag in [tag for tag in self._tags.values() if tag.clock <= clock]:
             self.leave(tag)
 
 

@@ -1,17 +1,18 @@
-"""How long a silent tag could have been heard: the exposure clock of the tags of one product.
+"""How long a silent tag could have been heard: the exposure clock of a few tags of one product.
 
 Here: ALGORITHMS 3.1 to 3.3 in whole numbers: pseudo-counts of hits and misses, the share of a visit
 that counts, the exposure after which silence means leaving, and what visits that are not closed yet
 foretell. Not here: how much of the zone answers (`company`), visits (`visits`), zones, moves and
 departures (`presence`).
 
-What is of one product is shelved together and hidden together: a visit counts for it only as far as
-its tags that should have answered did. Counts, exposures and probabilities are in millionths (of a
-read, of a visit, of certainty).
+What is of one product, and packed together, is shelved and hidden together: a visit counts for it
+only as far as its tags that should have answered did. Counts, exposures and probabilities are in
+millionths (of a read, of a visit, of certainty).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Set
 from functools import cache
 from heapq import heappop, heappush
@@ -29,49 +30,74 @@ MISSES_PLAIN: Final = 4
 too high would else hide itself behind the exposure that it denies."""
 P_MIN: Final = 50_000
 P_MAX: Final = 990_000
-EPS_MNAT: Final = 8_294
-"""ln(4,000): a tag that is there misses so many visits once in four thousand times. Enough where
-somebody stood, who takes one in fifty of those whom he hides."""
+EPS_MNAT: Final = 7_601
+"""ln(2,000): a tag that is there misses so many visits once in so many times. That is proof enough
+where somebody stood who may have taken it."""
 CALM_MNAT: Final = 13_816
 """ln(1,000,000): the same where nobody stood, for who should have taken it?"""
+TELLING: Final = 4 * MICRO
+"""So many reads must be expected for their absence to tell that somebody stands there."""
 BEFORE: Final = 10
 """Visits before a tag's last read in which who took it may have come."""
 FULL: Final = (300_000, 700_000)
 """Shares of the expected answers at which a visit begins to count, and counts fully: reads of few
 tags scatter, and who hides a part of them hides the same part for long."""
-SLACK: Final = MICRO // 10
+GROUP_MAX: Final = 20
 
 
 class Group:
-    """The tags of one product with one exposure clock; reading one costs the same however many."""
+    """Up to 20 tags of one product with one exposure clock."""
+
+    __slots__ = (
+        "_ahead", "_company", "_doubtful", "_due", "_entries", "_foreseen", "_stood",
+        "expected", "exposure", "heard", "product", "tags",
+    )  # fmt: skip
 
     def __init__(self, product: str, entries: Iterator[int], company: Company) -> None:
         self.product = product
         self._entries = entries
         self._company = company
         self.exposure = 0
-        self.size = 0
+        self.tags: list[Tag] = []
+        """In the order of their keys: what is packed together is numbered together."""
         self.heard: list[Tag] = []
         self.expected = 0
         """Reads that a visit should bring."""
-        self._stood = self._foreseen = -BEFORE
+        self._stood = self._foreseen = -BEFORE - 1
         """Last visit in which somebody stood there: of the closed ones, of those that are over."""
         self._ahead = 0
+        """Exposure of the visits that are over but not closed."""
         self._due: list[tuple[int, int, Tag]] = []
         self._doubtful: list[tuple[int, Tag]] = []
+        """Who is due if somebody stood there, and was not read since as far as one knows."""
 
-    def add(self, tag: Tag, visit: int, visits_min: int, visits_max: int) -> None:
+    def add(self, tag: Tag, visit: int) -> None:
         """A tag that has just been read here for the first time."""
-        self.size += 1
-        tag.group, tag.stamp, tag.visit = self, self.exposure, visit
+        insort(self.tags, tag, key=_key)
+        tag.stamp, tag.visit = self.exposure, visit
         tag.hits, tag.misses, tag.exiting, tag.soon = HITS, MISSES, False, False
-        self._believe(tag, visits_min, visits_max)
+        self._believe(tag)
 
     def remove(self, tag: Tag) -> None:
         """Its entries in the heaps are stale from here."""
-        self.size -= 1
+        del self.tags[bisect_left(self.tags, tag.key, key=_key)]
         self._company.leave(tag)
         tag.due_entry, tag.soon = -1, False
+
+    def split(self) -> Group:
+        """Gives the upper half to a new group with the same clock."""
+        other = Group(self.product, self._entries, self._company)
+        other.exposure, other._stood = self.exposure, self._stood
+        half = len(self.tags) // 2
+        self.tags, other.tags = self.tags[:half], self.tags[half:]
+        for tag in other.tags:
+            tag.group, tag.soon = other, False
+            if tag.expected:
+                self.expected -= tag.p
+                other.expected += tag.p
+            if not tag.exiting:
+                other._wait(tag)
+        return other
 
     def _share(self, answered: int) -> int:
         """How far a visit counts that so many of the expected tags answered."""
@@ -80,60 +106,43 @@ class Group:
         half = MICRO // 2
         return ramp((answered * MICRO + half) * MICRO // (self.expected + half), *FULL)
 
-    def visited(
-        self, visit: int, zone_share: int, visits_min: int, visits_max: int
-    ) -> list[Tag]:  # fmt: skip
+    def _somebody(self, share: int, zone_share: int) -> bool:
+        """Whether a visit that counts so far tells that somebody stands there."""
+        return zone_share < MICRO or (not share and self.expected >= TELLING)
+
+    def visited(self, visit: int, zone_share: int) -> list[Tag]:
         """The antenna was here and read `heard`; answers who is leaving from now on."""
-        heard = self.heard
-        share = self._share(sum(tag.expected for tag in heard))
+        share = self._share(sum(tag.expected for tag in self.heard))
         self.exposure += share * zone_share // MICRO
-        if not share or zone_share < MICRO:
+        if self._somebody(share, zone_share):
             self._stood = visit
-        if heard:
-            for tag in heard:
-                plain = min(tag.missed, MISSES_PLAIN) * MICRO
+        if self.heard:
+            for tag in self.heard:
+                plain = min(visit - tag.visit - 1, MISSES_PLAIN) * MICRO
                 missed = max(0, self.exposure - tag.stamp - MICRO, plain)
                 tag.hits = tag.hits * KEPT_PERCENT // 100 + MICRO
                 tag.misses = tag.misses * KEPT_PERCENT // 100 + missed
-                tag.stamp = self.exposure
+                tag.stamp, tag.visit = self.exposure, visit
                 tag.exiting = tag.soon = False
-                self._believe(tag, visits_min, visits_max)
+                self._believe(tag)
             self.heard = []
         return self._leaving()
 
-    def _believe(self, tag: Tag, visits_min: int, visits_max: int) -> None:
+    def _believe(self, tag: Tag) -> None:
         p = tag.hits * MICRO // (tag.hits + tag.misses)
-        p = P_MIN if p < P_MIN else min(p, P_MAX)
-        self._company.expect(tag, p)
-        surely = _surely(tag.hits, tag.misses)
-        tag.due = tag.stamp + max(visits_min, min(_visits(surely, EPS_MNAT), visits_max))
-        tag.calm_due = tag.stamp + max(visits_min, min(_visits(surely, CALM_MNAT), visits_max))
-        if tag.due_entry < 0 or tag.due < tag.waits:
-            tag.due_entry = next(self._entries)
+        self._company.expect(tag, P_MIN if p < P_MIN else min(p, P_MAX))
+        tag.due = self._missed_after(tag, EPS_MNAT)
+        if tag.due_entry < 0:
             self._wait(tag)
 
-    def _wait(self, tag: Tag) -> None:
-        tag.waits = tag.due
-        heappush(self._due, (tag.due, tag.due_entry, tag))
+    def _missed_after(self, tag: Tag, eps_mnat: int) -> int:
+        """The exposure at which a tag that is there would be silent so seldom."""
+        visits = _visits(_surely(tag.hits, tag.misses), eps_mnat)
+        return tag.stamp + max(self._company.visits_min, min(visits, self._company.visits_max))
 
-    def _leaving(self) -> list[Tag]:
-        self._ripen(self.exposure)
-        leaving = []
-        doubtful, self._doubtful = self._doubtful, []
-        for entry, tag in doubtful:
-            if entry != tag.due_entry:
-                continue
-            if tag.due > self.exposure + self._ahead + SLACK:
-                tag.soon = False
-                self._wait(tag)
-            elif _is_due(tag, self.exposure, self._stood):
-                tag.exiting, tag.soon, tag.due_entry = True, False, -1
-                self._company.leave(tag)
-                leaving.append(tag)
-            else:
-                tag.soon = tag.soon and self._ahead > 0
-                self._doubtful.append((entry, tag))
-        return leaving
+    def _wait(self, tag: Tag) -> None:
+        tag.due_entry = next(self._entries)
+        heappush(self._due, (tag.due, tag.due_entry, tag))
 
     def _ripen(self, exposure: int) -> None:
         """Who is due by then, if somebody was there, is doubtful from now on."""
@@ -147,12 +156,39 @@ class Group:
             else:
                 self._doubtful.append((entry, tag))
 
+    def _leaving(self) -> list[Tag]:
+        self._ripen(self.exposure)
+        leaving = []
+        doubtful, self._doubtful = self._doubtful, []
+        for entry, tag in doubtful:
+            if entry != tag.due_entry:
+                continue
+            if tag.due > self.exposure + self._ahead:
+                tag.soon = False
+                self._wait(tag)
+            elif self._is_due(tag, self.exposure, self._stood):
+                tag.exiting, tag.soon, tag.due_entry = True, False, -1
+                self._company.leave(tag)
+                leaving.append(tag)
+            else:
+                tag.soon = tag.soon and self._ahead > 0
+                self._doubtful.append((entry, tag))
+        return leaving
+
+    def _is_due(self, tag: Tag, exposure: int, stood: int) -> bool:
+        """`stood`: the last visit in which somebody did."""
+        if self._company.hidden(tag):
+            return False
+        if tag.due > exposure or stood >= tag.visit - BEFORE:
+            return tag.due <= exposure
+        return self._missed_after(tag, CALM_MNAT) <= exposure
+
     # What is heard of visits that are over but not closed
 
     def foresee(self, visit: int, answered: int, zone_share: int, lately: Set[str]) -> int:
         """A visit is over; answers how far it will count. `lately`: heard in any not closed yet."""
         share = self._share(answered)
-        if not share or zone_share < MICRO:
+        if self._somebody(share, zone_share):
             self._foreseen = visit
         share = share * zone_share // MICRO
         self._ahead += share
@@ -160,7 +196,7 @@ class Group:
         self._ripen(exposure)
         for entry, tag in self._doubtful:
             if entry == tag.due_entry:
-                tag.soon = tag.key not in lately and _is_due(tag, exposure, stood)
+                tag.soon = tag.key not in lately and self._is_due(tag, exposure, stood)
         return share
 
     def come_true(self, share: int) -> None:
@@ -168,8 +204,8 @@ class Group:
         self._ahead -= share
 
 
-def _is_due(tag: Tag, exposure: int, stood: int) -> bool:
-    return tag.calm_due <= exposure or (tag.due <= exposure and stood >= tag.visit - BEFORE)
+def _key(tag: Tag) -> str:
+    return tag.key
 
 
 def _surely(hits: int, misses: int) -> int:

@@ -14,14 +14,15 @@ as soon as it is over: a tag shows as leaving up to 3 s before it is (`soon`).
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Set
 from heapq import heappop, heappush
-from itertools import count
+from itertools import chain, count
 from typing import Final
 
 from gateway.core.company import MICRO, Company, Tag
-from gateway.core.exposure import Group
+from gateway.core.exposure import GROUP_MAX, Group
 from gateway.core.visits import Heard, Visits, strength_cdbm
 from gateway.domain.epc import Sgtin, cached_epc
 from gateway.domain.reading import Word
@@ -67,8 +68,8 @@ class _Zone:
         self.rules = rules
         self._entries = entries
         self._company = Company()
-        self.groups: dict[str, Group] = {}
-        """By GTIN; what has none is one group."""
+        self.groups: dict[str, list[Group]] = {}
+        """By GTIN, what has none together; each in the order of its tags."""
         self.visit = 0
         self._open_ms = 0
         self._last: int | None = None
@@ -80,8 +81,8 @@ class _Zone:
     def _set_period(self, period_ms: int) -> None:
         if period_ms != self._period_ms:
             self._period_ms = period_ms
-            self.visits_min = self.rules.floor_s * 1000 * MICRO // period_ms
-            self.visits_max = self.rules.cap_s * 1000 * MICRO // period_ms
+            self._company.visits_min = self.rules.floor_s * 1000 * MICRO // period_ms
+            self._company.visits_max = self.rules.cap_s * 1000 * MICRO // period_ms
 
     def lost(self) -> None:
         """What follows is no continuation: the time between was no exposure."""
@@ -96,17 +97,17 @@ class _Zone:
             self._open_ms += 1000 * gap
             self._set_period(max(1000, (9 * self._period_ms + 1000 * gap) // 10))
         while self._ahead and self._ahead[0][0] <= slot:
-            for group, share in self._ahead.popleft()[1]:
-                group.come_true(share)
+            for group, counted in self._ahead.popleft()[1]:
+                group.come_true(counted)
         for tag in heard:
-            tag.missed, tag.visit = self.visit - tag.visit - 1, self.visit
             tag.group.heard.append(tag)
-        share = self._company.share(self.visit)
-        for group in self.groups.values():
-            for tag in group.visited(self.visit, share, self.visits_min, self.visits_max):
+        self._company.listen(self.visit, {tag.key for tag in heard})
+        share = self._company.share()
+        for group in chain.from_iterable(self.groups.values()):
+            for tag in group.visited(self.visit, share):
                 tag.confirm_ms = self._open_ms + 1000 * self.rules.confirm_s
                 heappush(self._confirm, (tag.confirm_ms, next(self._entries), tag))
-        self._company.let_go(self.visit)
+        self._company.let_go()
         gone = []
         while self._confirm and self._confirm[0][0] <= self._open_ms:
             due_ms, _, tag = heappop(self._confirm)
@@ -117,32 +118,42 @@ class _Zone:
     def foresee(self, slot: int, heard: list[Tag], lately: Set[str]) -> None:
         """A visit is over and these tags were heard; `lately`: in any that is not closed."""
         visit = self.visit + len(self._ahead) + 1
-        share = self._company.share(visit, lately)
-        answered = Counter(tag.group.product for tag in heard if tag.expected)
+        self._company.listen(visit, lately)
+        share = self._company.share()
+        answered = Counter(tag.group for tag in heard if tag.expected)
         counted = [
-            (g, g.foresee(visit, answered[g.product], share, lately)) for g in self.groups.values()
+            (group, group.foresee(visit, answered[group], share, lately))
+            for group in chain.from_iterable(self.groups.values())
         ]
         self._ahead.append((slot, counted))
 
     def group(self, key: str) -> Group:
-        """The tags of the product that this one is of."""
+        """Where this tag belongs: among those of its product, the ones numbered next below."""
         found = cached_epc(key)
         product = found.gtin if isinstance(found, Sgtin) else ""
-        group = self.groups.get(product)
-        if group is None:
-            group = self.groups[product] = Group(product, self._entries, self._company)
-        return group
+        groups = self.groups.get(product)
+        if groups is None:
+            group = Group(product, self._entries, self._company)
+            self.groups[product] = [group]
+            return group
+        return groups[max(0, bisect_right(groups, key, key=_first) - 1)]
 
     def enter(self, tag: Tag) -> None:
-        """A tag read here and now lives here from now on."""
-        tag.antenna, tag.group = self.rules.antenna, self.group(tag.key)
-        tag.group.add(tag, self.visit, self.visits_min, self.visits_max)
+        """A tag read here and now lives here, in its `group`, from now on."""
+        tag.antenna, group = self.rules.antenna, tag.group
+        group.add(tag, self.visit)
+        if len(group.tags) > GROUP_MAX:
+            insort(self.groups[group.product], group.split(), key=_first)
 
     def leave(self, tag: Tag) -> None:
         """A tag lives here no longer."""
-        tag.group.remove(tag)
-        if not tag.group.size:
-            del self.groups[tag.group.product]
+        group = tag.group
+        group.remove(tag)
+        if not group.tags:
+            groups = self.groups[group.product]
+            groups.remove(group)
+            if not groups:
+                del self.groups[group.product]
 
 
 class Zones:
@@ -288,7 +299,7 @@ class Zones:
         else:
             was = tag.antenna
             self._zones[was].leave(tag)
-            tag.rssi_cdbm, tag.seen = strength, slot
+            tag.group, tag.rssi_cdbm, tag.seen = zone.group(key), strength, slot
         zone.enter(tag)
         return TagMove(at_ns, key, was, antenna)
 
@@ -316,6 +327,10 @@ class Zones:
 
 def _key(tag: Tag) -> str:
     return tag.key
+
+
+def _first(group: Group) -> str:
+    return group.tags[0].key
 
 
 def _strongest(read: tuple[int | None, int]) -> tuple[int, int]:

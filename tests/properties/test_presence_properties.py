@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.exposure import GROUP_MAX
 from gateway.core.presence import TagMove, ZoneRules, Zones
 
 S = 1_000_000_000
@@ -65,11 +66,16 @@ def outcome(
 def check_groups(zones: Zones) -> None:
     for zone in zones._zones.values():
         here = [tag for tag in zones._tags.values() if tag.antenna == zone.rules.antenna]
-        assert sum(group.size for group in zone.groups.values()) == len(here)
-        assert all(zone.groups[tag.group.product] is tag.group for tag in here)
+        groups = [group for groups in zone.groups.values() for group in groups]
+        assert sum(len(group.tags) for group in groups) == len(here)
+        assert all(tag in tag.group.tags for tag in here)
         assert set(zone._company._tags) == {tag.key for tag in here if tag.expected}
-        for group in zone.groups.values():
-            assert group.expected == sum(t.p for t in here if t.expected and t.group is group)
+        for alike in zone.groups.values():
+            keys = [tag.key for group in alike for tag in group.tags]
+            assert keys == sorted(keys)
+        for group in groups:
+            assert 0 < len(group.tags) <= GROUP_MAX
+            assert group.expected == sum(tag.p for tag in group.tags if tag.expected)
     assert sorted(zones.tags()) == sorted(zones.settled())  # all is closed
 
 

@@ -1,4 +1,4 @@
-"""The exposure clock of a product's tags, the company of their zone: the figures of the method."""
+"""The exposure clock of a few tags, the company of their zone: the figures of the method."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from itertools import count
 import pytest
 
 from gateway.core.company import MICRO, Company, Tag
-from gateway.core.exposure import CALM_MNAT, EPS_MNAT, Group, _surely, _visits
+from gateway.core.exposure import CALM_MNAT, EPS_MNAT, GROUP_MAX, Group, _surely, _visits
 
-FLOOR, CAP = 5 * MICRO, 90 * MICRO
 FULL = MICRO
 HALF = MICRO // 2
 
@@ -19,33 +18,39 @@ class Shelf:
 
     def __init__(self, size: int, visits: int = 50) -> None:
         self.company = Company()
+        self.company.visits_min, self.company.visits_max = 5 * MICRO, 90 * MICRO
         self.group = Group("", count(), self.company)
         self.tags = [Tag(f"T{n:02d}", 1, self.group, None, 0) for n in range(size)]
         self.visit = 0
         for tag in self.tags:
-            self.group.add(tag, 0, FLOOR, CAP)
+            self.group.add(tag, 0)
         for _ in range(visits):
             self.visited(size)
 
     def visited(self, answering: int, share: int = FULL) -> list[str]:
         """One visit that the first so many answer; answers who is leaving."""
         self.visit += 1
-        for tag in self.tags[:answering]:
-            tag.missed, tag.visit = self.visit - tag.visit - 1, self.visit
-            self.group.heard.append(tag)
-        left = self.group.visited(self.visit, share, FLOOR, CAP)
-        self.company.let_go(self.visit)
+        self.group.heard = self.tags[:answering]
+        self.company.listen(self.visit, {tag.key for tag in self.group.heard})
+        left = self.group.visited(self.visit, share)
+        self.company.let_go()
         return [tag.key for tag in left]
+
+    def share(self) -> int:
+        """How far the last visit counts in the zone."""
+        self.company.listen(self.visit, ())
+        return self.company.share()
 
     def foretold(self, ahead: int, answering: int, heard: list[Tag]) -> int:
         """A visit that is over, so many after the last closed one; answers how far it counts."""
         keys = frozenset(tag.key for tag in heard)
+        self.company.listen(self.visit + ahead, keys)
         return self.group.foresee(self.visit + ahead, answering, FULL, keys)
 
 
 @pytest.mark.parametrize(
     ("chance", "eps_mnat", "visits"),
-    [(830, CALM_MNAT, 7_797_000), (400, CALM_MNAT, 27_045_000), (830, EPS_MNAT, 4_681_000)],
+    [(830, CALM_MNAT, 7_797_000), (400, CALM_MNAT, 27_045_000), (830, EPS_MNAT, 4_290_000)],
 )
 def test_visits_without_a_read_that_mean_leaving(chance: int, eps_mnat: int, visits: int) -> None:
     assert abs(_visits(chance, eps_mnat) - visits) < 20_000
@@ -99,49 +104,69 @@ def test_where_nobody_stood_silence_must_be_longer() -> None:
     assert silent[0] + 8 <= silent[1]
 
 
-def test_a_tag_that_becomes_known_better_is_missed_sooner_than_it_was_to_be() -> None:
-    shelf = Shelf(12, 0)  # little is known: many visits
-    due = shelf.tags[11].due
-    for _ in range(2):
-        shelf.visited(12)
-    assert shelf.tags[11].due - 2 * MICRO < due
-    shelf = Shelf(12)
-    for _ in range(30):
-        shelf.visited(12 if shelf.visit % 6 == 0 else 11)
-    for _ in range(60):
-        shelf.visited(12)
-    due = shelf.tags[11].calm_due - shelf.group.exposure
-    visits = 1 + [shelf.visited(11) for _ in range(60)].index(["T11"])
-    assert visits - 1 <= due / MICRO <= visits
-
-
 def test_two_silent_tags_excuse_nobody_and_several_everybody() -> None:
     shelf = Shelf(40)
     for _ in range(6):
         shelf.visited(38)
-    assert shelf.company.share(shelf.visit) == MICRO
+    assert shelf.share() == MICRO
     shelf = Shelf(40)
     for _ in range(6):
         shelf.visited(30, 0)
-    assert shelf.company.share(shelf.visit) == 0
-    assert shelf.company.share(shelf.visit, frozenset(tag.key for tag in shelf.tags[30:])) == MICRO
+    assert shelf.share() == 0
+    shelf.company.listen(shelf.visit, {tag.key for tag in shelf.tags[30:]})
+    assert shelf.company.share() == MICRO
+
+
+def test_who_fell_silent_together_leaves_only_when_expected_no_more() -> None:
+    for silent, visits in ((2, 5), (3, 13)):
+        shelf = Shelf(40)
+        shelf.visited(40, HALF)
+        left = [len(shelf.visited(40 - silent)) for _ in range(20)]
+        assert left.index(silent) + 1 in (visits, visits + 1)
+        assert sum(left) == silent
+
+
+def test_who_fell_silent_one_by_one_leaves_one_by_one() -> None:
+    shelf = Shelf(40)
+    shelf.visited(40, HALF)
+    left = [shelf.visited(40 - min(4, 1 + visit // 4)) for visit in range(20)]
+    assert [keys for keys in left if keys] == [["T39"], ["T38"], ["T37"], ["T36"]]
 
 
 def test_who_is_silent_for_long_is_expected_no_more() -> None:
     shelf = Shelf(40)
     for _ in range(20):
         shelf.visited(25, 0)
-    assert shelf.company.share(shelf.visit) == MICRO
+    assert shelf.share() == MICRO
     assert shelf.group.expected == sum(tag.p for tag in shelf.tags[:25])
 
 
-def test_a_zone_that_falls_silent_as_a_whole_is_let_go_after_some_thirty_visits() -> None:
+def test_a_zone_that_falls_silent_as_a_whole_is_let_go_after_thirty_visits() -> None:
     shelf = Shelf(40)
     visits = 0
     while shelf.group.expected:
         shelf.visited(0, 0)
         visits += 1
-    assert 28 <= visits <= 36
+    assert 25 <= visits <= 30
+
+
+def test_a_group_that_is_split_keeps_the_silence_of_its_tags() -> None:
+    shelf = Shelf(GROUP_MAX + 1, 30)
+    shelf.visited(19, HALF)
+    shelf.visited(19)
+    other = shelf.group.split()
+    assert [tag.key for tag in (*shelf.group.tags, *other.tags)] == [tag.key for tag in shelf.tags]
+    assert all(tag.group is other for tag in other.tags)
+    assert shelf.group.exposure == other.exposure
+    assert shelf.group.expected == sum(tag.p for tag in shelf.group.tags)
+    assert other.expected == sum(tag.p for tag in other.tags)
+    left = []
+    for _ in range(4):
+        shelf.visit += 1
+        other.heard = shelf.tags[10:19]
+        shelf.company.listen(shelf.visit, {tag.key for tag in shelf.tags[:19]})
+        left += [tag.key for tag in other.visited(shelf.visit, FULL)]
+    assert left == ["T19", "T20"]
 
 
 def test_visits_that_are_over_foretell_and_a_read_says_otherwise() -> None:
@@ -175,4 +200,4 @@ def test_a_removed_tag_leaves_nothing_behind() -> None:
     for _ in range(50):
         assert shelf.visited(11) == []
     assert shelf.group.expected == sum(tag.p for tag in shelf.tags)
-    assert shelf.group.size == 11
+    assert shelf.group.tags == shelf.tags
