@@ -12,6 +12,7 @@ answer again; who was swept away never does, and is let go after RELEASED.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -63,8 +64,6 @@ class Tag(msgspec.Struct, eq=False):
     """The company's clock at the last read."""
     expected: bool = False
     exiting: bool = False
-    soon: bool = False
-    """It will be `exiting` when the visits that are over are closed."""
     confirm_ms: int = 0
     """Open time of the zone at which it has left, while `exiting`."""
     due_entry: int = -1
@@ -78,7 +77,9 @@ class Company:
         self._tags: dict[str, Tag] = {}
         self._clock = 0
         self._answering = MICRO
-        self._silent_since: dict[int, int] = {}
+        self._silent: list[Tag] = []
+        self._since: Counter[int] = Counter()
+        """The silent tags of the visit that was listened to, and when they were last read."""
         self.visits_min = self.visits_max = 0
         """Exposure after which silence means leaving, at least and at most."""
 
@@ -101,15 +102,13 @@ class Company:
 
     def listen(self, visit: int, heard: Container[str]) -> None:
         """What follows is of this visit, in which these were `heard`."""
-        since: dict[int, int] = {}
-        silent = 0
-        for tag in self._tags.values():
-            if visit - tag.visit > tag.quiet and tag.key not in heard:
-                silent += 1
-                since[tag.visit] = since.get(tag.visit, 0) + 1
+        self._silent = silent = [
+            tag for tag in self._tags.values()
+            if visit - tag.visit > tag.quiet and tag.key not in heard
+        ]  # fmt: skip
+        self._since = Counter([tag.visit for tag in silent])
         size = len(self._tags)
-        self._answering = (size - silent + TAKEN) * MICRO // size if size else MICRO
-        self._silent_since = since
+        self._answering = (size - len(silent) + TAKEN) * MICRO // size if size else MICRO
 
     def share(self) -> int:
         """How far the visit counts."""
@@ -117,15 +116,16 @@ class Company:
 
     def hidden(self, tag: Tag) -> bool:
         """Whether more fell silent with a tag than one takes, and are still expected."""
-        since, around = self._silent_since, range(tag.visit - APART, tag.visit + APART + 1)
-        return tag.expected and sum(since.get(visit, 0) for visit in around) > TAKEN
+        since, around = self._since, range(tag.visit - APART, tag.visit + APART + 1)
+        return tag.expected and sum([since[visit] for visit in around]) > TAKEN
 
     def let_go(self) -> None:
         """The visit is closed: expects no more of who was silent for too long."""
         self._clock += max(RELEASED_MIN, min(self._answering, MICRO))
         clock = self._clock - RELEASED
-        for tag in [tag for tag in self._tags.values() if tag.clock <= clock]:
-            self.leave(tag)
+        for tag in self._silent:
+            if tag.clock <= clock:
+                self.leave(tag)
 
 
 def ramp(value: int, low: int, high: int) -> int:

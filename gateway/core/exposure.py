@@ -13,10 +13,10 @@ millionths (of a read, of a visit, of certainty).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.core.company import MICRO, Company, Tag, ramp
 from gateway.domain.units import ln_mnat, sqrt_floor
@@ -45,11 +45,21 @@ tags scatter, and who hides a part of them hides the same part for long."""
 GROUP_MAX: Final = 20
 
 
+class Over(NamedTuple):
+    """A visit that is over but not closed."""
+
+    number: int
+    share: int
+    """How far it will count in the zone."""
+    answered: Mapping[Group, int]
+    """Reads that were expected and came."""
+
+
 class Group:
     """Up to 20 tags of one product with one exposure clock."""
 
     __slots__ = (
-        "_ahead", "_company", "_doubtful", "_due", "_entries", "_foreseen", "_stood",
+        "_company", "_doubtful", "_due", "_entries", "_stood",
         "expected", "exposure", "heard", "product", "tags",
     )  # fmt: skip
 
@@ -63,26 +73,24 @@ class Group:
         self.heard: list[Tag] = []
         self.expected = 0
         """Reads that a visit should bring."""
-        self._stood = self._foreseen = -BEFORE - 1
-        """Last visit in which somebody stood there: of the closed ones, of those that are over."""
-        self._ahead = 0
-        """Exposure of the visits that are over but not closed."""
+        self._stood = -BEFORE - 1
+        """Last visit in which somebody stood there."""
         self._due: list[tuple[int, int, Tag]] = []
         self._doubtful: list[tuple[int, Tag]] = []
-        """Who is due if somebody stood there, and was not read since as far as one knows."""
+        """Who is due if somebody stood there."""
 
     def add(self, tag: Tag, visit: int) -> None:
         """A tag that has just been read here for the first time."""
         insort(self.tags, tag, key=_key)
         tag.stamp, tag.visit = self.exposure, visit
-        tag.hits, tag.misses, tag.exiting, tag.soon = HITS, MISSES, False, False
+        tag.hits, tag.misses, tag.exiting = HITS, MISSES, False
         self._believe(tag)
 
     def remove(self, tag: Tag) -> None:
         """Its entries in the heaps are stale from here."""
         del self.tags[bisect_left(self.tags, tag.key, key=_key)]
         self._company.leave(tag)
-        tag.due_entry, tag.soon = -1, False
+        tag.due_entry = -1
 
     def split(self) -> Group:
         """Gives the upper half to a new group with the same clock."""
@@ -91,7 +99,7 @@ class Group:
         half = len(self.tags) // 2
         self.tags, other.tags = self.tags[:half], self.tags[half:]
         for tag in other.tags:
-            tag.group, tag.soon = other, False
+            tag.group = other
             if tag.expected:
                 self.expected -= tag.p
                 other.expected += tag.p
@@ -104,7 +112,8 @@ class Group:
         if self.expected <= MICRO:
             return MICRO
         half = MICRO // 2
-        return ramp((answered * MICRO + half) * MICRO // (self.expected + half), *FULL)
+        answering = (answered * MICRO + half) * MICRO // (self.expected + half)
+        return MICRO if answering >= FULL[1] else ramp(answering, *FULL)
 
     def _somebody(self, share: int, zone_share: int) -> bool:
         """Whether a visit that counts so far tells that somebody stands there."""
@@ -112,7 +121,7 @@ class Group:
 
     def visited(self, visit: int, zone_share: int) -> list[Tag]:
         """The antenna was here and read `heard`; answers who is leaving from now on."""
-        share = self._share(sum(tag.expected for tag in self.heard))
+        share = self._share(sum([tag.expected for tag in self.heard]))
         self.exposure += share * zone_share // MICRO
         if self._somebody(share, zone_share):
             self._stood = visit
@@ -123,10 +132,14 @@ class Group:
                 tag.hits = tag.hits * KEPT_PERCENT // 100 + MICRO
                 tag.misses = tag.misses * KEPT_PERCENT // 100 + missed
                 tag.stamp, tag.visit = self.exposure, visit
-                tag.exiting = tag.soon = False
+                tag.exiting = False
                 self._believe(tag)
             self.heard = []
-        return self._leaving()
+        return self._leaving() if self.waits_for(self.exposure) else []
+
+    def waits_for(self, exposure: int) -> bool:
+        """Whether some tag may be due by then."""
+        return bool(self._doubtful or (self._due and self._due[0][0] <= exposure))
 
     def _believe(self, tag: Tag) -> None:
         p = tag.hits * MICRO // (tag.hits + tag.misses)
@@ -163,17 +176,28 @@ class Group:
         for entry, tag in doubtful:
             if entry != tag.due_entry:
                 continue
-            if tag.due > self.exposure + self._ahead:
-                tag.soon = False
+            if tag.due > self.exposure:
                 self._wait(tag)
             elif self._is_due(tag, self.exposure, self._stood):
-                tag.exiting, tag.soon, tag.due_entry = True, False, -1
+                tag.exiting, tag.due_entry = True, -1
                 self._company.leave(tag)
                 leaving.append(tag)
             else:
-                tag.soon = tag.soon and self._ahead > 0
                 self._doubtful.append((entry, tag))
         return leaving
+
+    def foreseen(self, ahead: Iterable[Over]) -> Iterator[Tag]:
+        """Who is leaving when these visits are closed, unless it is read in one of them."""
+        exposure, stood = self.exposure, self._stood
+        for visit in ahead:
+            share = self._share(visit.answered.get(self, 0))
+            exposure += share * visit.share // MICRO
+            if self._somebody(share, visit.share):
+                stood = visit.number
+        self._ripen(exposure)
+        for entry, tag in self._doubtful:
+            if entry == tag.due_entry and self._is_due(tag, exposure, stood):
+                yield tag
 
     def _is_due(self, tag: Tag, exposure: int, stood: int) -> bool:
         """`stood`: the last visit in which somebody did."""
@@ -182,26 +206,6 @@ class Group:
         if tag.due > exposure or stood >= tag.visit - BEFORE:
             return tag.due <= exposure
         return self._missed_after(tag, CALM_MNAT) <= exposure
-
-    # What is heard of visits that are over but not closed
-
-    def foresee(self, visit: int, answered: int, zone_share: int, lately: Set[str]) -> int:
-        """A visit is over; answers how far it will count. `lately`: heard in any not closed yet."""
-        share = self._share(answered)
-        if self._somebody(share, zone_share):
-            self._foreseen = visit
-        share = share * zone_share // MICRO
-        self._ahead += share
-        exposure, stood = self.exposure + self._ahead, max(self._stood, self._foreseen)
-        self._ripen(exposure)
-        for entry, tag in self._doubtful:
-            if entry == tag.due_entry:
-                tag.soon = tag.key not in lately and self._is_due(tag, exposure, stood)
-        return share
-
-    def come_true(self, share: int) -> None:
-        """A visit that was foreseen to count so far is closed."""
-        self._ahead -= share
 
 
 def _key(tag: Tag) -> str:

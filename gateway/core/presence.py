@@ -9,20 +9,20 @@ all (`company`), the seconds that stand for visits (`visits`), what it means for
 (`tag_watch`).
 
 A visit is closed, and counts, late enough for reads out of order. What it will come to is foreseen
-as soon as it is over: a tag shows as leaving up to 3 s before it is (`soon`).
+as soon as it is over: a tag shows as leaving up to 3 s before it is.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Container, Iterator
 from heapq import heappop, heappush
 from itertools import chain, count
 from typing import Final
 
 from gateway.core.company import MICRO, Company, Tag
-from gateway.core.exposure import GROUP_MAX, Group
+from gateway.core.exposure import GROUP_MAX, Group, Over
 from gateway.core.visits import Heard, Visits, strength_cdbm
 from gateway.domain.epc import Sgtin, cached_epc
 from gateway.domain.reading import Word
@@ -75,7 +75,10 @@ class _Zone:
         self._last: int | None = None
         self._period_ms = 0
         self._confirm: list[tuple[int, int, Tag]] = []
-        self._ahead: deque[tuple[int, list[tuple[Group, int]]]] = deque()
+        self._ahead: deque[tuple[int, Over]] = deque()
+        """By slot, the visits that are over but not closed."""
+        self.soon: set[str] = set()
+        """Who is leaving when those are closed, as it looks."""
         self._set_period(1000)
 
     def _set_period(self, period_ms: int) -> None:
@@ -97,11 +100,12 @@ class _Zone:
             self._open_ms += 1000 * gap
             self._set_period(max(1000, (9 * self._period_ms + 1000 * gap) // 10))
         while self._ahead and self._ahead[0][0] <= slot:
-            for group, counted in self._ahead.popleft()[1]:
-                group.come_true(counted)
+            self._ahead.popleft()
         for tag in heard:
             tag.group.heard.append(tag)
-        self._company.listen(self.visit, {tag.key for tag in heard})
+        keys = {tag.key for tag in heard}
+        self.soon = self.soon - keys if self._ahead else set()
+        self._company.listen(self.visit, keys)
         share = self._company.share()
         for group in chain.from_iterable(self.groups.values()):
             for tag in group.visited(self.visit, share):
@@ -115,17 +119,21 @@ class _Zone:
                 gone.append(tag)
         return gone
 
-    def foresee(self, slot: int, heard: list[Tag], lately: Set[str]) -> None:
+    def foresee(self, slot: int, heard: list[Tag], lately: Container[str]) -> None:
         """A visit is over and these tags were heard; `lately`: in any that is not closed."""
         visit = self.visit + len(self._ahead) + 1
         self._company.listen(visit, lately)
-        share = self._company.share()
-        answered = Counter(tag.group for tag in heard if tag.expected)
-        counted = [
-            (group, group.foresee(visit, answered[group], share, lately))
+        answered = Counter([tag.group for tag in heard if tag.expected])
+        self._ahead.append((slot, Over(visit, self._company.share(), answered)))
+        ahead = [over for _, over in self._ahead]
+        most = len(ahead) * MICRO
+        self.soon = {
+            tag.key
             for group in chain.from_iterable(self.groups.values())
-        ]
-        self._ahead.append((slot, counted))
+            if group.waits_for(group.exposure + most)
+            for tag in group.foreseen(ahead)
+            if tag.key not in lately
+        }
 
     def group(self, key: str) -> Group:
         """Where this tag belongs: among those of its product, the ones numbered next below."""
@@ -149,6 +157,7 @@ class _Zone:
         """A tag lives here no longer."""
         group = tag.group
         group.remove(tag)
+        self.soon.discard(tag.key)
         if not group.tags:
             groups = self.groups[group.product]
             groups.remove(group)
@@ -214,10 +223,10 @@ class Zones:
 
     def tags(self) -> Iterator[tuple[str, int, bool]]:
         """Every tag that is here: its key, its antenna, whether it is leaving, as one can tell."""
-        lately = {antenna: self._visits.lately(antenna) for antenna in self._zones}
-        for tag in self._tags.values():
-            leaving = (tag.exiting or tag.soon) and tag.key not in lately[tag.antenna]
-            yield tag.key, tag.antenna, leaving
+        lately = {number: self._visits.lately(number) for number in self._zones}
+        for key, tag in self._tags.items():
+            leaving = tag.exiting or key in self._zones[tag.antenna].soon
+            yield key, tag.antenna, leaving and key not in lately[tag.antenna]
 
     def settled(self) -> Iterator[tuple[str, int, bool]]:
         """The same by closed visits alone: in whatever order the reads of two seconds came."""

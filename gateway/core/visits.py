@@ -10,6 +10,8 @@ what a visit means (`exposure`), what is made of knowing sooner (`presence`).
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Container
 from typing import Final
 
 from gateway.domain.units import NS_PER_S
@@ -53,7 +55,9 @@ class Visits:
         self._closed: int | None = None
         self._newest = -(1 << 63)
         self._late_since_ns: int | None = None
-        self._turn: tuple[Visit, int] | None = None
+        self._turn: Visit | None = None
+        self._turn_of = 0
+        """The antenna that was last heard, and in which second."""
         self._over: list[tuple[int, int]] = []
         self._over_ns = 0
         self._mixed_until = self._newest
@@ -82,8 +86,7 @@ class Visits:
                 return
         elif self._late_since_ns is not None:
             self._late_since_ns = None
-        turn = self._turn
-        if turn is None or turn[1] != antenna or turn[0] is not visit:
+        if self._turn_of != antenna or self._turn is not visit:
             self._turned(at_ns, visit, antenna)
         tags = visit.heard.get(antenna)
         if tags is None:
@@ -121,13 +124,12 @@ class Visits:
 
     def _turned(self, at_ns: int, visit: Visit, antenna: int) -> None:
         """The reader goes on to another antenna or second: what it leaves is over."""
-        turn = self._turn
         if visit.number != self._newest:
             return
-        self._turn = visit, antenna
-        if turn is None:
+        was, left = self._turn, self._turn_of
+        self._turn, self._turn_of = visit, antenna
+        if was is None:
             return
-        was, left = turn
         if was is not visit:
             over = [number for number in sorted(was.heard) if number not in was.over]
         elif antenna in visit.heard:
@@ -169,10 +171,10 @@ class Visits:
         visit = self._open.get(number)
         return {} if visit is None else visit.heard.get(antenna, {})
 
-    def lately(self, antenna: int) -> frozenset[str]:
+    def lately(self, antenna: int) -> Container[str]:
         """Every tag that it heard in the seconds that are not closed."""
-        heard = (visit.heard.get(antenna, ()) for visit in self._open.values())
-        return frozenset[str]().union(*heard)
+        heard = (visit.heard.get(antenna) for visit in self._open.values())
+        return ChainMap(*(tags for tags in heard if tags))
 
 
 def strength_cdbm(heard: Heard) -> int | None:

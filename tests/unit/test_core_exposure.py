@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from gateway.core.company import MICRO, Company, Tag
-from gateway.core.exposure import CALM_MNAT, EPS_MNAT, GROUP_MAX, Group, _surely, _visits
+from gateway.core.exposure import CALM_MNAT, EPS_MNAT, GROUP_MAX, Group, Over, _surely, _visits
 
 FULL = MICRO
 HALF = MICRO // 2
@@ -41,11 +41,15 @@ class Shelf:
         self.company.listen(self.visit, ())
         return self.company.share()
 
-    def foretold(self, ahead: int, answering: int, heard: list[Tag]) -> int:
-        """A visit that is over, so many after the last closed one; answers how far it counts."""
-        keys = frozenset(tag.key for tag in heard)
-        self.company.listen(self.visit + ahead, keys)
-        return self.group.foresee(self.visit + ahead, answering, FULL, keys)
+    def foretold(self, *answering: int) -> list[str]:
+        """Visits that are over, and how many answered each; answers who is leaving then."""
+        ahead = [
+            Over(self.visit + nth, FULL, {self.group: number})
+            for nth, number in enumerate(answering, 1)
+        ]
+        keys = {tag.key for tag in self.tags[: max(answering)]}
+        self.company.listen(self.visit + len(ahead), keys)
+        return [tag.key for tag in self.group.foreseen(ahead) if tag.key not in keys]
 
 
 @pytest.mark.parametrize(
@@ -174,23 +178,19 @@ def test_visits_that_are_over_foretell_and_a_read_says_otherwise() -> None:
     shelf.visited(12, HALF)
     for _ in range(3):
         shelf.visited(11)
-    for ahead in (1, 2, 3):
-        assert shelf.foretold(ahead, 11, shelf.tags[:11]) == FULL
-    assert [tag.key for tag in shelf.tags if tag.soon] == ["T11"]
-    shelf.foretold(4, 12, shelf.tags)
-    assert not any(tag.soon or tag.exiting for tag in shelf.tags)
+    assert shelf.foretold(11) == []
+    assert shelf.foretold(11, 11, 11) == ["T11"]
+    assert shelf.foretold(11, 11, 11, 12) == []
+    assert not any(tag.exiting for tag in shelf.tags)
 
 
 def test_what_was_foretold_comes_true_once() -> None:
     shelf = Shelf(12)
     shelf.visited(12, HALF)
     left = [shelf.visited(11) for _ in range(3)]
-    shares = [shelf.foretold(ahead, 11, shelf.tags[:11]) for ahead in (1, 2, 3)]
-    for share in shares:
-        shelf.group.come_true(share)
-        left.append(shelf.visited(11))
+    assert shelf.foretold(11, 11, 11) == ["T11"]
+    left += [shelf.visited(11) for _ in range(3)]
     assert left == [[], [], [], [], ["T11"], []]
-    assert not any(tag.soon for tag in shelf.tags)
 
 
 def test_a_removed_tag_leaves_nothing_behind() -> None:
