@@ -9,7 +9,7 @@ before the name: the baselines, on the same reports. Counts stand beside, so tha
   EXITING and DEPARTED. `R4.p50_s`, `R4.p99_s`: from the moment a tag leaves (sweeps apart) to
   EXITING, as known at the gateway; `R4.above12`, `R4.above45`: shares that took longer, which pool;
   `R4/up.`: those during which the reader was up. `R4/sweep.max_s`, `.above60`: a product's pieces
-  all taken within 15 s, from the last of them to the last EXITING.
+  all taken within 15 s, from the last of them to the last EXITING; `R4/sweep/up.` again.
 * R1/mismatch: 40 min of it with twice as many people in between (7.6).
 * R1/brisk: 48 pieces under the same crowd: each stays half an hour or so.
 * R4/zone: everything of one zone taken at once; a reference tag is glued to it. R4/bare: the same
@@ -282,14 +282,16 @@ def _presence(counts: Counts, floor: Floor, radio: Radio, seed: int) -> dict[str
                 times[f"{row}.p50_s"] = _at(delays, 0.50)
                 times[f"{row}.p99_s"] = _at(delays, 0.99)
         sweeps = [
-            _swept_s(score, at_s, tags, floor)
+            Noticed(at_s, "", _swept_s(score, at_s, tags, floor))
             for at_s, tags in trial.day.sweeps
             if PRACTICE_S < at_s < floor.seconds - _SWEPT_S
         ]
-        counts[f"{who}R4/sweep.sweeps"] = len(sweeps)
-        counts[f"{who}R4/sweep.over60"] = sum(sweep > 60 for sweep in sweeps)
-        if sweeps:
-            times[f"{who}R4/sweep.max_s"] = max(sweeps)
+        up = [sweep for sweep in sweeps if not _overlap(sweep, trial.away)]
+        for row, some in ((f"{who}R4/sweep", sweeps), (f"{who}R4/sweep/up", up)):
+            counts[f"{row}.sweeps"] = len(some)
+            counts[f"{row}.over60"] = sum(sweep.delay_s > 60 for sweep in some)
+            if some:
+                times[f"{row}.max_s"] = max(sweep.delay_s for sweep in some)
     return times
 
 
