@@ -29,8 +29,6 @@ CHANCE_MNAT: Final = 3_912
 """ln(50): a tag is silent when it would miss so many visits once in fifty."""
 TAKEN: Final = 2
 """So many silent tags excuse nobody: that is what one takes at a time."""
-APART: Final = 2
-"""Visits by which chance misses part the last reads of tags that fell silent together."""
 FULL: Final = (850_000, 950_000)
 """Shares of the zone that answer at which a visit begins to count, and counts fully."""
 RELEASED: Final = 12 * MICRO
@@ -115,8 +113,8 @@ class Company:
         return ramp(self._answering, *FULL)
 
     def hidden(self, tag: Tag) -> bool:
-        """Whether more fell silent with a tag than one takes, and are still expected."""
-        since, around = self._since, range(tag.visit - APART, tag.visit + APART + 1)
+        """Whether more fell silent with a tag, give or take chance, than one takes at a time."""
+        since, around = self._since, range(tag.visit - tag.quiet, tag.visit + tag.quiet + 1)
         return tag.expected and sum([since[visit] for visit in around]) > TAKEN
 
     def let_go(self) -> None:
