@@ -77,7 +77,7 @@ class _Zone:
         self._confirm: list[tuple[int, int, Tag]] = []
         self._ahead: deque[tuple[int, Over]] = deque()
         """By slot, the visits that are over but not closed."""
-        self.soon: set[str] = set()
+        self.soon: frozenset[str] = frozenset()
         """Who is leaving when those are closed, as it looks."""
         self._set_period(1000)
 
@@ -104,7 +104,7 @@ class _Zone:
         for tag in heard:
             tag.group.heard.append(tag)
         keys = {tag.key for tag in heard}
-        self.soon = self.soon - keys if self._ahead else set()
+        self.soon = self.soon - keys if self._ahead else frozenset()
         self._company.listen(self.visit, keys)
         share = self._company.share()
         for group in chain.from_iterable(self.groups.values()):
@@ -127,13 +127,13 @@ class _Zone:
         self._ahead.append((slot, Over(visit, self._company.share(), answered)))
         ahead = [over for _, over in self._ahead]
         most = len(ahead) * MICRO
-        self.soon = {
+        self.soon = frozenset(
             tag.key
             for group in chain.from_iterable(self.groups.values())
             if group.waits_for(group.exposure + most)
             for tag in group.foreseen(ahead)
             if tag.key not in lately
-        }
+        )
 
     def group(self, key: str) -> Group:
         """Where this tag belongs: among those of its product, the ones numbered next below."""
@@ -157,7 +157,7 @@ class _Zone:
         """A tag lives here no longer."""
         group = tag.group
         group.remove(tag)
-        self.soon.discard(tag.key)
+        self.soon -= {tag.key}
         if not group.tags:
             groups = self.groups[group.product]
             groups.remove(group)
