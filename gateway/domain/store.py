@@ -88,6 +88,10 @@ class Store(msgspec.Struct, frozen=True, dict=True):
 
     def product_by_gtin(self) -> Mapping[str, Product]:
         """Products by GTIN-14."""
+        return self._by_gtin
+
+    @cached_property
+    def _by_gtin(self) -> Mapping[str, Product]:
         return {product.gtin: product for product in self.products}
 
     def homes(self, gtin: str) -> tuple[str, ...]:
