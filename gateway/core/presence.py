@@ -24,7 +24,7 @@ from typing import Final
 from gateway.core.company import MICRO, Company, Tag
 from gateway.core.exposure import GROUP_MAX, Group, Over
 from gateway.core.visits import Heard, Visits, strength_cdbm
-from gateway.domain.epc import Sgtin, cached_epc
+from gateway.domain.epc import known_epc
 from gateway.domain.reading import Word
 from gateway.domain.units import div_half_even
 
@@ -137,8 +137,7 @@ class _Zone:
 
     def group(self, key: str) -> Group:
         """Where this tag belongs: among those of its product, the ones numbered next below."""
-        found = cached_epc(key)
-        product = found.gtin if isinstance(found, Sgtin) else ""
+        product = known_epc(key).gtin or ""
         groups = self.groups.get(product)
         if groups is None:
             group = Group(product, self._entries, self._company)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from gateway.core.presence import TagMove, ZoneRules, Zones
-from gateway.domain.epc import NotGs1, Sgtin, cached_epc
+from gateway.domain.epc import known_epc
 from gateway.domain.reading import DeviceState, Tag, Word
 from gateway.domain.store import LocationKind
 from gateway.domain.units import NS_PER_S
@@ -202,11 +202,11 @@ class Reader:
         due_ns = self._zones.deadline()
         if due_ns is not None and due_ns <= at_ns:
             self.advance(at_ns)
-        key = tag.epc.upper()
-        if isinstance(cached_epc(key), NotGs1):
-            self._other_reads += tag.count
-        else:
+        known = known_epc(tag.epc)
+        if known.reason is None:
             self._gs1_reads += tag.count
+        else:
+            self._other_reads += tag.count
         antenna = self._antenna(tag.antenna)
         if antenna is None:
             self._over += 1
@@ -220,7 +220,7 @@ class Reader:
         seen_us = tag.last_us
         if seen_us is not None:
             self._clock.read(at_ns, seen_us)
-        self._zones.read(at_ns, tag.antenna, key, tag.rssi_cdbm, tag.count, seen_us)
+        self._zones.read(at_ns, tag.antenna, known.key, tag.rssi_cdbm, tag.count, seen_us)
 
     def _antenna(self, number: int) -> _Antenna | None:
         antenna = self._antennas.get(number)
@@ -329,10 +329,10 @@ class Reader:
         """The tags of products that are here."""
         places = {number: self._rules.zone(number).location for number in self._antennas}
         for key, antenna, leaving in self._zones.tags():
-            found = cached_epc(key)
-            if isinstance(found, Sgtin):
+            gtin = known_epc(key).gtin
+            if gtin is not None:
                 strength = self._zones.rssi_cdbm(key)
-                yield Sighting(key, found.gtin, places[antenna], leaving, strength)
+                yield Sighting(key, gtin, places[antenna], leaving, strength)
 
     def view(self) -> ReaderView:
         """Everything people want to know of this reader."""
@@ -341,11 +341,11 @@ class Reader:
         others: list[OtherTag] = []
         places = {number: self._rules.zone(number).location for number in self._antennas}
         for key, antenna, leaving in self._zones.tags():
-            found = cached_epc(key)
-            if isinstance(found, NotGs1):
-                others.append(OtherTag(places[antenna], key, found.reason))
+            known = known_epc(key)
+            if known.reason is not None:
+                others.append(OtherTag(places[antenna], key, known.reason))
                 continue
-            what = places[antenna], found.gtin if isinstance(found, Sgtin) else None
+            what = places[antenna], known.gtin
             (exiting if leaving else present)[what] += 1
         counts = sorted({*present, *exiting}, key=lambda what: (what[0], what[1] or ""))
         others.sort(key=lambda other: (other.location, other.epc))

@@ -19,7 +19,7 @@ from gateway.core.readers import CONFIRM_S, Reader
 from gateway.core.tag_awaited import Awaited
 from gateway.core.tag_book import TAGS_MAX, TagBook
 from gateway.core.tag_levels import LISTENED_NS, SPACING_NS, Seen, TagLevels
-from gateway.domain.epc import Sgtin, cached_epc
+from gateway.domain.epc import known_epc
 from gateway.domain.observation import LevelClaim, MovedTag, TagsMoved
 from gateway.domain.store import Store
 from gateway.domain.units import NS_PER_S
@@ -172,8 +172,8 @@ class TagWatch:
 
     def _item(self, epc: str) -> tuple[str, int] | None:
         """Product and units of a tag; None for what the shop does not sell by the piece."""
-        found = cached_epc(epc)
-        return self._items.get(found.gtin) if isinstance(found, Sgtin) else None
+        gtin = known_epc(epc).gtin
+        return None if gtin is None else self._items.get(gtin)
 
     # --- how many there are ---------------------------------------------------------------------
 

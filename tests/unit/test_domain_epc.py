@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.epc import REASONS, EpcIdentity, NotGs1, Sgtin, cached_epc, decode_epc
+from gateway.domain.epc import REASONS, EpcIdentity, NotGs1, Sgtin, decode_epc, known_epc
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("STOCKD_DATA", ROOT.parent / "shared" / "data")) / "epc-tds"
@@ -194,9 +194,9 @@ def test_an_sgln_without_extension_is_a_plain_gln() -> None:
 
 def test_the_memory_of_answers_is_bounded() -> None:
     for number in range(70_000):
-        cached_epc(f"30{number:022X}")
-    assert cached_epc.cache_info().currsize == 65_536
-    cached_epc.cache_clear()
+        known_epc(f"30{number:022X}")
+    assert known_epc.cache_info().currsize == 65_536
+    known_epc.cache_clear()
 
 
 def test_reasons_are_a_fixed_list() -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from sys import intern
 from typing import Final
+
+import msgspec
 
 from gateway.domain.epc import fixed, plus
 from gateway.domain.epc.bits import Bits, Wrong
 from gateway.domain.epc.words import REASONS, EpcIdentity, NotGs1, Sgtin
 
-__all__ = ["REASONS", "EpcIdentity", "NotGs1", "Sgtin", "cached_epc", "decode_epc"]
+__all__ = ["REASONS", "EpcIdentity", "Known", "NotGs1", "Sgtin", "decode_epc", "known_epc"]
 
 CACHED_MAX: Final = 65_536
-"""Tags whose answer is kept: several stores' worth, 20 MB at most."""
+"""Tags whose answer is kept: a whole store's worth, 15 MB at most."""
 DIGITS_MAX: Final = 248
 """Twice the EPC memory that Gen2 can name (31 words and an extension); more is no tag."""
 
@@ -61,8 +64,26 @@ def decode_epc(digits: str, pc: int | None = None) -> Sgtin | EpcIdentity | NotG
     return found
 
 
-cached_epc: Final = lru_cache(CACHED_MAX)(decode_epc)
-"""`decode_epc` with the last answers kept: a tag is read thousands of times."""
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a tag: one for all of its reads, its texts shared by all who name it."""
+
+    key: str
+    """The EPC in capitals."""
+    gtin: str | None
+    """Of a product; None of anything else."""
+    reason: str | None
+    """Of `REASONS`; None of GS1's."""
+
+
+@lru_cache(CACHED_MAX)
+def known_epc(digits: str) -> Known:
+    """The part of `decode_epc` that every read asks for, with the last answers kept."""
+    found, capitals = decode_epc(digits), digits.upper()
+    return Known(
+        digits if digits == capitals else capitals,
+        intern(found.gtin) if isinstance(found, Sgtin) else None,
+        found.reason if isinstance(found, NotGs1) else None,
+    )
 
 
 def _none(header: int, digits: str) -> NotGs1:
