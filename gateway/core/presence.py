@@ -290,7 +290,7 @@ class Zones:
         good: list[tuple[int | None, int]] = []
         for antenna, reads in heard:
             rssi = strength_cdbm(reads)
-            if self._twice(slot, antenna, key, reads[0]) and (
+            if self._twice(slot, antenna, key, reads.reads) and (
                 self._strong(antenna, rssi) if tag is None else _moves(tag, rssi, slot)
             ):
                 good.append((rssi, antenna))

@@ -14,6 +14,8 @@ from collections import ChainMap
 from collections.abc import Container
 from typing import Final
 
+import msgspec
+
 from gateway.domain.units import NS_PER_S
 
 US_PER_S: Final = 1_000_000
@@ -27,8 +29,14 @@ MIXED: Final = 60
 HEARD_MAX: Final = 20_000
 """Tags of one second: ten times what the fastest reader reads."""
 
-Heard = list[int]
-"""Reads, sum of the signal strengths told in hundredths of dBm, how many told one."""
+
+class Heard(msgspec.Struct, gc=False):
+    """What one visit heard of a tag."""
+
+    reads: int = 0
+    sum_cdbm: int = 0
+    """Of the signal strengths that were told."""
+    told: int = 0
 
 
 class Visit:
@@ -97,11 +105,11 @@ class Visits:
                 self.over += 1
                 return
             visit.size += 1
-            heard = tags[key] = [0, 0, 0]
-        heard[0] += count
+            heard = tags[key] = Heard()
+        heard.reads += count
         if rssi_cdbm is not None:
-            heard[1] += rssi_cdbm
-            heard[2] += 1
+            heard.sum_cdbm += rssi_cdbm
+            heard.told += 1
 
     def _opened(self, at_ns: int, number: int) -> Visit | None:
         if self._closed is not None and number <= self._closed:
@@ -179,4 +187,4 @@ class Visits:
 
 def strength_cdbm(heard: Heard) -> int | None:
     """Mean signal strength of a tag in one visit; None when it was never told."""
-    return heard[1] // heard[2] if heard[2] else None
+    return heard.sum_cdbm // heard.told if heard.told else None
