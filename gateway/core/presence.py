@@ -174,8 +174,8 @@ class Zones:
         self._zones: dict[int, _Zone] = {}
         self._tags: dict[str, Tag] = {}
         self._visits = Visits()
-        self._candidates: dict[tuple[int, str], int] = {}
-        self._old: deque[tuple[int, tuple[int, str]]] = deque()
+        self._candidates: dict[int, dict[str, int]] = {}
+        """By antenna and tag: the second in which it was last heard."""
         self._over = 0
         self.closed = 0
         """Seconds that count; the others are only foreseen."""
@@ -317,20 +317,18 @@ class Zones:
 
     def _twice(self, slot: int, antenna: int, key: str, reads: int) -> bool:
         """Whether this is not the only read here within ARRIVAL_SLOTS."""
-        place = (antenna, key)
-        last = self._candidates.get(place)
-        if last is None and len(self._candidates) >= TAGS_MAX:
+        here = self._candidates.setdefault(antenna, {})
+        last = here.get(key)
+        if last is None and sum(map(len, self._candidates.values())) >= TAGS_MAX:
             self._over += 1
         else:
-            self._candidates[place] = slot
-            self._old.append((slot, place))
+            here[key] = slot
         return reads >= 2 or (last is not None and slot - last < ARRIVAL_SLOTS)
 
     def _forget_candidates(self, slot: int) -> None:
-        while self._old and self._old[0][0] <= slot - ARRIVAL_SLOTS:
-            when, place = self._old.popleft()
-            if self._candidates.get(place) == when:
-                del self._candidates[place]
+        for here in self._candidates.values():
+            for key in [key for key, last in here.items() if last <= slot - ARRIVAL_SLOTS]:
+                del here[key]
 
 
 def _key(tag: Tag) -> str:
