@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from sys import intern
 from typing import Final
 
 import msgspec
@@ -65,7 +64,7 @@ def decode_epc(digits: str, pc: int | None = None) -> Sgtin | EpcIdentity | NotG
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a tag: one for all of its reads, its texts shared by all who name it."""
+    """What is kept of a tag: one for all of its reads, its key shared by all who name it."""
 
     key: str
     """The EPC in capitals."""
@@ -81,7 +80,7 @@ def known_epc(digits: str) -> Known:
     found, capitals = decode_epc(digits), digits.upper()
     return Known(
         digits if digits == capitals else capitals,
-        intern(found.gtin) if isinstance(found, Sgtin) else None,
+        found.gtin if isinstance(found, Sgtin) else None,
         found.reason if isinstance(found, NotGs1) else None,
     )
 
