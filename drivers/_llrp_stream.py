@@ -259,8 +259,10 @@ def _one(raw: bytes, at: int) -> tuple[int, int, int, str] | None:
             bits = int.from_bytes(raw[at + 4 : value_at])
             if next_at != value_at + (bits + 7) // 8:
                 return None
-        elif type_ == _CUSTOM and size == 14 and raw[at + 4 : at + 12] == _IMPINJ_PEAK_RSSI:
-            value_at, kind = at + 12, "h"
+        elif type_ == _CUSTOM and size >= 12:
+            value_at += 8  # whose it is, and which: another maker's has the same length
+            if size == 14 and raw[at + 4 : value_at] == _IMPINJ_PEAK_RSSI:
+                kind = "h"
         elif type_ < 128:
             type_ = 0  # a TV's number in a TLV's header is nothing we know
     if next_at > len(raw):
