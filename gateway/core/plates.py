@@ -15,6 +15,7 @@ import msgspec
 from gateway.core.bays import Bays, Settled
 from gateway.core.levels import Levels
 from gateway.core.plate_words import PlateRules, PlateState
+from gateway.core.repeats import Repeats
 from gateway.core.vitals import TOLD, Trouble, Vitals
 from gateway.core.weigh import Plate
 from gateway.domain.observation import LevelClaim, Note
@@ -36,6 +37,7 @@ class Plates:
         self._names: dict[str, dict[Channel, str]] = {}
         self._plates: dict[str, Plate] = {}
         self._vitals: dict[str, Vitals] = {}
+        self._repeats: dict[str, Repeats] = {}
         self._place_of: dict[str, str] = {}
         self._told_ns: dict[str, int] = {}
         self.bays = Bays(self._plates)
@@ -61,6 +63,7 @@ class Plates:
         self._names.setdefault(rules.device, {})[channel] = name
         self._plates[name] = Plate(rules, kept, kept_ns)
         self._vitals[name] = Vitals(driver, rules.rate_hz)
+        self._repeats[name] = Repeats(rules.rate_hz)
         self._place_of[name] = rules.location
         self.bays.add(name, at.bay, at.position)
         self.levels.add(name, rules.device, rules.location, parts)
@@ -70,7 +73,7 @@ class Plates:
     def weight(self, at_ns: int, device: str, said: Weight) -> Sequence[Settled | LevelClaim]:
         """One reading; what is known with it. A reading of no plate of ours says nothing."""
         name = self._names.get(device, _NONE).get(said.channel)
-        if name is None:
+        if name is None or self._repeats[name].again(at_ns, said):
             return ()
         plate, vitals = self._plates[name], self._vitals[name]
         if vitals.heard(at_ns, said, self._vitals.values()):
