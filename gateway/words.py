@@ -96,6 +96,10 @@ BECAUSE: Final[Mapping[str, tuple[str, str]]] = {
         "More was taken than the book held: so it is what had come in a change that was unclear "
         "until then.",
     ),
+    "count_proves_step": (
+        "盘点的差数正好等于之前不确定的那次变化。",
+        "The count differed by just what had moved in a change that was unclear until then.",
+    ),
     "basket_timeout": (
         "第 {seq} 号拿取之后一直没有付款，也没有放回。",
         "After pick {seq} it was neither paid nor put back in time.",

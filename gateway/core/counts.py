@@ -31,6 +31,8 @@ class Count(msgspec.Struct):
 
 PutBack = Callable[[int, str, str, int, Because], int]
 """(at_ns, location, gtin, milli, because): how much of a surplus baskets and losses explain."""
+Explain = Callable[[int, int, str, str, int], None]
+"""(at_ns, counted_ns, location, gtin, milli): steps that waited are what makes a difference."""
 
 
 class Counts:
@@ -44,12 +46,14 @@ class Counts:
         idle_s: int,
         poster: Poster,
         put_back: PutBack,
+        explain: Explain,
         taken: Callable[[str, str], int | None],
         changed: Callable[[str], None],
     ) -> None:
         """`taken(location, gtin)`: when a unit of it was last taken from there into a basket."""
         self._idle_ns = idle_s * NS_PER_S
         self._poster, self._put_back, self._changed = poster, put_back, changed
+        self._explain = explain
         self.counts: dict[str, Count] = {}
         self.stocktakes = Stocktakes(poster, self.settle, taken, changed)
 
@@ -91,6 +95,7 @@ class Counts:
             now = self._poster.book.lots_at(tally.location, tally.gtin)
             self.book(
                 at_ns,
+                tally.at_ns,
                 tally.location,
                 tally.gtin,
                 tally.lot,
@@ -104,6 +109,7 @@ class Counts:
     def book(
         self,
         at_ns: int,
+        counted_ns: int,
         location: str,
         gtin: str,
         lot: str | None,
@@ -114,14 +120,21 @@ class Counts:
     ) -> None:
         """Books what a place was found to hold; a `stocktake` even where nothing differs.
 
+        What a plate felt before people counted, and nobody could name, is in their count: it is
+        the difference to the book, or was nothing.
         Without a lot the count is of all lots but those `apart`: each is told with what it holds
         now. A surplus of such a count is first looked for in baskets and among the lost (5.4), and
         else of no known lot; a shortage is taken as a customer would, first expired first.
         """
         self._poster.uom_of(gtin)
+        whole = lot is None and not apart
         held = self._held(location, gtin, lot, apart)
+        if whole:
+            difference = counted_milli - sum(held.values())
+            self._explain(at_ns, counted_ns, location, gtin, difference)
+            held = self._held(location, gtin, lot, apart)
         surplus = counted_milli - sum(held.values())
-        if surplus > 0 and lot is None and not apart:
+        if surplus > 0 and whole:
             self._put_back(at_ns, location, gtin, surplus, because)
             held = self._held(location, gtin, lot, apart)
         difference = counted_milli - sum(held.values())

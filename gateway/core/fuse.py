@@ -101,6 +101,7 @@ class Fusion:
             settings.mode_idle_s,
             poster,
             self._counted_surplus,
+            self._shelves.proofs.counted,
             self._baskets.last_pick_ns,
             self._touch,
         )

@@ -87,7 +87,9 @@ class Orders:
             text = f"{_name(order)} refused: {why or f'{order.gtin} is no GTIN'}"
             self._poster.note(at_ns, "refused", text, device)
         elif isinstance(order, Stocktake):
-            self._counts.book(at_ns, order.location, gtin, order.lot, order.qty_milli, _COMMAND)
+            self._counts.book(
+                at_ns, at_ns, order.location, gtin, order.lot, order.qty_milli, _COMMAND
+            )
         elif isinstance(order, Writeoff):
             lost = Removal(
                 "writeoff", order.location, gtin, order.qty_milli, order.lot, order.reason

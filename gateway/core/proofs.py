@@ -95,6 +95,21 @@ class Proofs:
             self._flows.post(at_ns, pending, sure, because)
             self._poster.because_of(*before)
 
+    def counted(self, at_ns: int, counted_ns: int, location: str, gtin: str, qty: int) -> None:
+        """People counted a product: `qty`, in milli, more than the book says.
+
+        A step before that tells exactly this much is posted; another of this product is in the
+        count already, and is not booked any more.
+        """
+        found = self._waiting.told(location, gtin, qty, counted_ns) if qty else None
+        if found is not None:
+            pending, row = found
+            before = self._poster.because_of(pending.cause, pending.sources)
+            sure = msgspec.structs.replace(row, ppm=PROVEN_CONF * 1000)
+            self._flows.post(at_ns, pending, sure, Because("count_proves_step", pending.rows))
+            self._poster.because_of(*before)
+        self._waiting.counted(location, counted_ns, gtin)
+
     def level(self, at_ns: int, location: str, gtin: str, qty: int, because: Because) -> int:
         """A level tells what a step was: it is posted. How much of `qty`, in milli.
 

@@ -156,7 +156,7 @@ class Stocktakes:
             return
         left = self._left(one)
         if order.zero:
-            self._take_for_none(one, left)
+            self._take_for_none(at_ns, one, left)
             left = self._left(one)
         keys = self._keys(one)
         if not keys and left:
@@ -172,12 +172,12 @@ class Stocktakes:
             text = f"stocktake {one.id}: {len(left)} not counted and left as booked: {named}"
             self._poster.note(at_ns, "stocktake_incomplete", text, device)
 
-    def _take_for_none(self, one: Running, left: Mapping[tuple[str, str], str]) -> None:
+    def _take_for_none(self, at_ns: int, one: Running, left: Mapping[tuple[str, str], str]) -> None:
         for (location, gtin), why in left.items():
             if not why and gtin:
                 uom = self._poster.known_uom(gtin)
                 lots = self._lots(location, gtin)
-                self._put(one, Tally(location, gtin, None, None, uom, 0, lots))
+                self._put(one, Tally(location, gtin, None, None, uom, 0, lots, at_ns))
 
     def _left(self, one: Running) -> dict[tuple[str, str], str]:
         """What the book holds at the places and nobody counted, and why if that is known.
@@ -254,7 +254,9 @@ class Stocktakes:
             return
         book = self._lots(claim.location, claim.gtin)
         qty_milli = units * PIECE_MILLI
-        self._put(one, Tally(claim.location, claim.gtin, None, None, "EA", qty_milli, book))
+        self._put(
+            one, Tally(claim.location, claim.gtin, None, None, "EA", qty_milli, book, claim.at_ns)
+        )
 
     def swept(self, seen: Swept) -> None:
         """All tags at the places, as the count is finished."""
@@ -281,7 +283,10 @@ class Stocktakes:
                 continue
             book = self._lots(place.location, product.gtin)
             qty_milli = product.present * PIECE_MILLI
-            self._put(one, Tally(place.location, product.gtin, None, None, "EA", qty_milli, book))
+            self._put(
+                one,
+                Tally(place.location, product.gtin, None, None, "EA", qty_milli, book, at_ns),
+            )
 
     # --- looking --------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ class Tally(msgspec.Struct):
     qty_milli: int
     book: dict[str, int]
     """What the book held of each lot at the last scan: movements after it come on top."""
+    at_ns: int
+    """When that was."""
 
 
 def add(
@@ -35,10 +37,10 @@ def add(
         if (tally.location, tally.gtin, tally.lot) == (location, move.gtin, move.lot):
             break
     else:
-        tally = Tally(location, move.gtin, move.lot, move.exp, uom, 0, {})
+        tally = Tally(location, move.gtin, move.lot, move.exp, uom, 0, {}, move.at_ns)
         tallies.append(tally)
     tally.qty_milli += move.qty_milli
-    tally.book = book
+    tally.book, tally.at_ns = book, move.at_ns
 
 
 def whole(tallies: Sequence[Tally]) -> list[Tally]:
@@ -54,7 +56,7 @@ def whole(tallies: Sequence[Tally]) -> list[Tally]:
         last = next(reversed(lots.values()))
         unseen = any(qty for lot, qty in last.book.items() if lot not in lots)
         if None not in lots and unseen:
-            out.append(Tally(location, gtin, None, None, last.uom, 0, last.book))
+            out.append(Tally(location, gtin, None, None, last.uom, 0, last.book, last.at_ns))
     return sorted(out, key=lambda tally: tally.lot is None)
 
 

@@ -189,17 +189,25 @@ class Waiting:
                     return row
         return pending.rows[0]
 
-    def counted(self, location: str, until_ns: int) -> None:
-        """A count of the place agrees with the book: what it felt before is in there already."""
+    def counted(self, location: str, until_ns: int, gtin: str | None = None) -> None:
+        """A count of the place agrees with the book: what it felt before is in there already.
+
+        A count of one product: what most probably was that alone.
+        """
         place = self._places.get(location)
         for pending in [] if place is None else place.pending[:]:
-            if pending.step.at_ns <= until_ns and not pending.parts:
+            of_it = gtin is None or pending.rows[0].gtin == gtin
+            if of_it and pending.step.at_ns <= until_ns and not pending.parts:
                 self.take(pending)
 
-    def told(self, location: str, gtin: str, qty_milli: int) -> tuple[Pending, Row] | None:
-        """The step that a level's difference to the book, with its sign, explains exactly."""
+    def told(
+        self, location: str, gtin: str, qty_milli: int, until_ns: int | None = None
+    ) -> tuple[Pending, Row] | None:
+        """The step by then that a count's difference to the book, with its sign, tells exactly."""
         place = self._places.get(location)
         for pending in () if place is None else place.pending:
+            if until_ns is not None and pending.step.at_ns > until_ns:
+                continue
             for row in pending.rows:
                 milli = pending.left_milli(row)
                 here = (row.loc or pending.step.location) == location and row.gtin == gtin

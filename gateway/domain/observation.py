@@ -260,6 +260,7 @@ BECAUSE: Final = (
     "sale_proves_pick",
     "return_proves_pick",
     "removal_proves_arrival",
+    "count_proves_step",
     "basket_timeout",
     "negative_guard",
     "lot_swap",
