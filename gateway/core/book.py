@@ -51,9 +51,8 @@ class Book:
 
     def __init__(self, balances: Iterable[Balance] = ()) -> None:
         self._qty: dict[Key, int] = {}
-        self._lots: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._lots: dict[str, dict[str, tuple[str, ...]]] = {}
         """By place and product, in order of first receipt."""
-        self._products: dict[str, dict[str, None]] = {}
         self._places: dict[str, tuple[str, ...]] = {}
         self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
         """The few distinct ones of both: most products lie where many others do, without lots."""
@@ -79,8 +78,8 @@ class Book:
         """A lot's expiry date, from the scan that brought it."""
         if self._exp.get((gtin, lot)) != exp:
             self._exp[gtin, lot] = exp
-            for loc in self._products:
-                if lot in self._lots.get((loc, gtin), ()):
+            for loc, products in self._lots.items():
+                if lot in products.get(gtin, ()):
                     self.changed[loc, gtin, lot] = None
 
     def expiry(self, gtin: str, lot: str) -> str | None:
@@ -97,7 +96,7 @@ class Book:
 
     def lots_of(self, gtin: str) -> tuple[str, ...]:
         """Lots of a product that any account ever held, '' left out."""
-        lots = (lot for loc in self._places.get(gtin, ()) for lot in self._lots[loc, gtin] if lot)
+        lots = (lot for loc in self._places.get(gtin, ()) for lot in self._lots[loc][gtin] if lot)
         return tuple(dict.fromkeys(lots))
 
     def lot_balance(self, loc: str, gtin: str, lot: str | None) -> int:
@@ -106,15 +105,15 @@ class Book:
 
     def balance(self, loc: str, gtin: str) -> int:
         """Balance of a product at one place over all lots, in milli."""
-        return sum(self._qty[loc, gtin, lot] for lot in self._lots.get((loc, gtin), ()))
+        return sum(self._qty[loc, gtin, lot] for lot in self._held(loc, gtin))
 
     def products_at(self, loc: str) -> list[str]:
         """Products with a positive balance at a place, sorted."""
-        return sorted(g for g in self._products.get(loc, ()) if self.balance(loc, g) > 0)
+        return sorted(g for g in self._lots.get(loc, ()) if self.balance(loc, g) > 0)
 
     def lots_at(self, loc: str, gtin: str) -> dict[str, int]:
         """Lots of a product that a place holds or owes, in order of first receipt, in milli."""
-        lots = self._lots.get((loc, gtin), ())
+        lots = self._held(loc, gtin)
         return {lot: qty for lot in lots if (qty := self._qty[loc, gtin, lot])}
 
     def first_expired_first_out(self, loc: str, gtin: str, qty_milli: int) -> list[tuple[str, int]]:
@@ -122,9 +121,8 @@ class Book:
 
         What the place does not hold is taken from the unknown lot ''. ALGORITHMS 5.7.
         """
-        held = self._lots.get((loc, gtin), ())
         order = sorted(
-            (lot for lot in held if self._qty[loc, gtin, lot] > 0),
+            (lot for lot in self._held(loc, gtin) if self._qty[loc, gtin, lot] > 0),
             key=lambda lot: (not lot, self._exp.get((gtin, lot), "9999-99-99")),
         )
         taken: list[tuple[str, int]] = []
@@ -195,13 +193,17 @@ class Book:
         self._qty[key] = qty
         self.changed[key] = None
         loc, gtin, lot = key
-        lots = self._lots.get((loc, gtin), ())
+        lots = self._held(loc, gtin)
         if lot not in lots:
-            self._lots[loc, gtin] = self._share((*lots, lot))
+            self._lots.setdefault(loc, {})[gtin] = self._share((*lots, lot))
         places = self._places.get(gtin, ())
         if loc not in places:
             self._places[gtin] = self._share((*places, loc))
-            self._products.setdefault(loc, {})[gtin] = None
+
+    def _held(self, loc: str, gtin: str) -> tuple[str, ...]:
+        """Lots that a place holds or ever held of a product."""
+        products = self._lots.get(loc)
+        return () if products is None else products.get(gtin, ())
 
     def _share(self, names: tuple[str, ...]) -> tuple[str, ...]:
         return self._shared.setdefault(names, names) if len(names) <= SHARED_MAX else names
