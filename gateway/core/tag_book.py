@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.core.postings import Posted, Poster
-from gateway.core.witnesses import Credit
+from gateway.core.witnesses import Credit, add, use
 from gateway.domain.stock import BASKET
 from gateway.domain.units import NS_PER_S, PIECE_MILLI
 
@@ -35,7 +35,7 @@ MISSING: Final = -1
 _UNDONE: Final = ("putback", "found", "void")
 
 
-class Serial(msgspec.Struct, array_like=True):
+class Serial(msgspec.Struct, array_like=True, gc=False):
     """Where one tag's unit is."""
 
     place: str
@@ -46,7 +46,7 @@ class Serial(msgspec.Struct, array_like=True):
     """When it left; 0 at rest."""
 
 
-class Left(msgspec.Struct, array_like=True):
+class Left(msgspec.Struct, array_like=True, gc=False):
     """Units that a flow took from a place, and of whose tags nothing is known yet."""
 
     at_ns: int
@@ -54,17 +54,20 @@ class Left(msgspec.Struct, array_like=True):
     seq: int
 
 
-class Tagged(msgspec.Struct):
-    """What is known of the tags of one product at one place, in units."""
+class Tagged(msgspec.Struct, gc=False):
+    """What is known of the tags of one product at one place, in units.
+
+    Tuples: a store keeps twenty thousand of these, and an empty tuple costs none of them anything.
+    """
 
     tags: int = 0
     """Tracked here, the missing included."""
-    missing: list[tuple[str, int]] = []
+    missing: tuple[tuple[str, int], ...] = ()
     """EPC and units of the silent ones that no flow explains yet, oldest first."""
-    left: list[Left] = []
+    left: tuple[Left, ...] = ()
     written_off: int = 0
     """Of `tags`, what a level said is not here: nobody knows which."""
-    brought: list[Credit] = []
+    brought: tuple[Credit, ...] = ()
     """Units that tags carried here and that a restock scan may still tell."""
 
     @property
@@ -86,14 +89,14 @@ class Tagged(msgspec.Struct):
                 return None
             self.written_off -= units
             return 0
-        self.left = [one for one in self.left if one.at_ns + LEFT_NS > at_ns]
+        self.left = tuple(one for one in self.left if one.at_ns + LEFT_NS > at_ns)
         seq = self.left[0].seq
         while units:
             part = min(units, self.left[0].units)
             self.left[0].units -= part
             units -= part
             if not self.left[0].units:
-                del self.left[0]
+                self.left = self.left[1:]
         return seq
 
     def undone(self, units: int) -> None:
@@ -103,7 +106,20 @@ class Tagged(msgspec.Struct):
             self.left[-1].units -= part
             units -= part
             if not self.left[-1].units:
-                del self.left[-1]
+                self.left = self.left[:-1]
+
+    def bring(self, at_ns: int, gtin: str, qty_milli: int) -> None:
+        """Tags carried units here that a restock scan may still tell."""
+        brought = [*self.brought]
+        add(brought, gtin, qty_milli, at_ns)
+        self.brought = tuple(brought)
+
+    def told(self, at_ns: int, gtin: str, qty_milli: int) -> int:
+        """A restock scan tells what tags may have brought; how much of it they did."""
+        brought = [*self.brought]
+        used = use(brought, gtin, qty_milli, at_ns)
+        self.brought = tuple(brought)
+        return used
 
 
 class Standing(NamedTuple):
@@ -139,7 +155,8 @@ class TagBook:
                 serial = msgspec.json.decode(body, type=Serial)
                 self.serials[name] = serial if serial.at_ns else self._rest(serial)
             elif kind == "tagged":
-                self._keep(name, msgspec.json.decode(body, type=Tagged))
+                location, _, gtin = name.partition(" ")
+                self._keep(location, gtin, msgspec.json.decode(body, type=Tagged))
         gone = [epc for epc, serial in self.serials.items() if serial.at_ns]
         gone.sort(key=lambda epc: (self.serials[epc].at_ns, epc))
         self._gone = dict.fromkeys(gone)
@@ -187,12 +204,11 @@ class TagBook:
         """The tags of a product at a place, which are about to change."""
         key = f"{location} {gtin}"
         self._changed(f"tagged:{key}")
-        return self.held.get(key) or self._keep(key, Tagged())
+        return self.held.get(key) or self._keep(location, gtin, Tagged())
 
-    def _keep(self, key: str, held: Tagged) -> Tagged:
-        location, _, gtin = key.partition(" ")
+    def _keep(self, location: str, gtin: str, held: Tagged) -> Tagged:
         self._at.setdefault(location, {})[gtin] = None
-        self.held[key] = held
+        self.held[f"{location} {gtin}"] = held
         return held
 
     def lies(self, epc: str, gtin: str, units: int, location: str) -> None:
@@ -210,13 +226,14 @@ class TagBook:
         """A tag is at a place no longer; `went` says where to."""
         held = self.tagged(location, gtin)
         held.tags = max(0, held.tags - units)
-        held.missing = [one for one in held.missing if one[0] != epc]
+        held.missing = tuple(one for one in held.missing if one[0] != epc)
         held.written_off = min(held.written_off, held.tags)
 
     def misses(self, epc: str, gtin: str, units: int, location: str) -> None:
         """A tag fell silent at a place where a plate weighs, and nothing explains it yet."""
         self._put(epc, self._rest(Serial(location, MISSING)))
-        self.tagged(location, gtin).missing.append((epc, units))
+        held = self.tagged(location, gtin)
+        held.missing = (*held.missing, (epc, units))
 
     def went(self, at_ns: int, epc: str, account: str, seq: int) -> None:
         """A unit left to an account by an event (0: none is known)."""
@@ -268,15 +285,15 @@ class TagBook:
     def _took(self, at_ns: int, held: Tagged, units: int, seq: int) -> None:
         """The oldest silent tags are what a flow took; for the rest, some will fall silent."""
         while held.missing and held.missing[0][1] <= units:
-            epc, part = held.missing.pop(0)
+            epc, part = held.missing[0]
+            held.missing = held.missing[1:]
             units -= part
             held.tags = max(0, held.tags - part)
             serial = self.serials.get(epc)
             if serial is not None and serial.seq == MISSING:
                 self.went(at_ns, epc, BASKET, seq)
         if units:
-            held.left.append(Left(at_ns, units, seq))
-            del held.left[:-LEFT_MAX]
+            held.left = (*held.left, Left(at_ns, units, seq))[-LEFT_MAX:]
 
     def _counted(self, key: str, location: str, gtin: str) -> None:
         """People counted: what was silent is gone, and no flow is owed a tag."""
@@ -286,6 +303,6 @@ class TagBook:
             serial = self.serials.get(epc)
             if serial is not None and serial.seq == MISSING:
                 self.forget(epc)
-        held.missing, held.left = [], []
+        held.missing = held.left = ()
         held.written_off = max(0, held.tags - self.units(location, gtin))
         self._changed(f"tagged:{key}")

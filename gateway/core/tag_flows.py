@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.core import witnesses
 from gateway.core.baskets import Baskets
 from gateway.core.postings import Poster
 from gateway.core.tag_book import DAY_NS, MISSING, Serial, TagBook
@@ -129,7 +128,7 @@ class TagFlows:
         self._poster.move(
             "restock", at_ns, lay, place, tag.gtin, parts, Because("tag_moved"), conf=TAG_CONF
         )
-        witnesses.add(self._book.tagged(place, tag.gtin).brought, tag.gtin, qty, at_ns)
+        self._book.tagged(place, tag.gtin).bring(at_ns, tag.gtin, qty)
 
     def _comes_back(self, at_ns: int, tag: MovedTag, serial: Serial, place: str) -> None:
         """A unit that was taken from a shelf lies on one again, where no plate weighs."""
@@ -151,7 +150,7 @@ class TagFlows:
         """How much of a restock scan to a place the tags have booked already."""
         if f"{place} {gtin}" not in self._book.held:
             return 0
-        return witnesses.use(self._book.tagged(place, gtin).brought, gtin, qty_milli, at_ns)
+        return self._book.tagged(place, gtin).told(at_ns, gtin, qty_milli)
 
     # --- the exit -------------------------------------------------------------------------------
 

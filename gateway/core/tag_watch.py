@@ -36,12 +36,11 @@ class TagWatch:
         self._readers = {name: reader for name, reader in readers.items() if reader.stock}
         self._book = book
         self._physical = {x.id: x.physical for x in store.locations}
-        pieces = {p.gtin for p in store.products if p.uom == "EA"}
-        self._items = {gtin: (gtin, 1) for gtin in pieces}
-        self._items |= {
+        self._products = store.product_by_gtin()
+        self._cases = {
             case.gtin: (case.unit_gtin, case.units)
             for case in store.cases
-            if case.unit_gtin in pieces
+            if self._piece(case.unit_gtin) is not None
         }
         self._open: dict[str, tuple[int, str, str]] = {}
         """Tags that came, and may be booked elsewhere: when, by which reader, to where."""
@@ -173,7 +172,11 @@ class TagWatch:
     def _item(self, epc: str) -> tuple[str, int] | None:
         """Product and units of a tag; None for what the shop does not sell by the piece."""
         gtin = known_epc(epc).gtin
-        return None if gtin is None else self._items.get(gtin)
+        return None if gtin is None else self._cases.get(gtin) or self._piece(gtin)
+
+    def _piece(self, gtin: str) -> tuple[str, int] | None:
+        product = self._products.get(gtin)
+        return (product.gtin, 1) if product is not None and product.uom == "EA" else None
 
     # --- how many there are ---------------------------------------------------------------------
 
