@@ -12,6 +12,7 @@ here: when a claim moves the book (`corrections`), how a sensor comes to a claim
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -34,6 +35,9 @@ COUNTED_PPM: Final = 995_000
 UNSEEN_PPM: Final = 20_000
 """Of a belief, beside its claims: what no sensor saw may have left any count behind."""
 INFERRED_MAX: Final = 8
+SHAPES_MAX: Final = 256
+"""Histograms of places that nobody has counted, or somebody just has, that are kept once for all:
+most places of a shop have the same few capacities."""
 TABLE_MAX: Final = 24
 """Counts of a claim that are kept apart; beyond them its floor speaks."""
 _PPM: Final = 1_000_000
@@ -43,7 +47,7 @@ Point = tuple[int, int]
 """(units, ppm): one thing that a flow may have been."""
 
 
-class Held(msgspec.Struct):
+class Held(msgspec.Struct, gc=False):
     """What a source says now; `first` moves with the flows booked since."""
 
     source: Literal["weight", "rfid", "camera"]
@@ -85,7 +89,7 @@ class Held(msgspec.Struct):
         self.mnat = tuple(mnat)
 
 
-class Inferred(msgspec.Struct):
+class Inferred(msgspec.Struct, gc=False):
     """Units that the book moved here without having seen them; a claim confirms them or not."""
 
     units: int
@@ -108,18 +112,18 @@ class View(Word, frozen=True):
     """The interval that holds 90 % of the belief, both ends included."""
 
 
-class Belief(msgspec.Struct):
+class Belief(msgspec.Struct, gc=False):
     """B and the claims. `bins` are 4 bytes each: a store keeps twenty thousand of these."""
 
     first: int
     packed: bytes
-    claims: list[Held] = []
+    claims: tuple[Held, ...] = ()
     disagrees_ns: int | None = None
     """Since when the claims, unmoved, favour the same other count than the book's."""
     wanted: int | None = None
     """That count."""
     told_dispute: bool = False
-    inferred: list[Inferred] = []
+    inferred: tuple[Inferred, ...] = ()
 
     # --- bins -----------------------------------------------------------------------------------
 
@@ -130,8 +134,7 @@ class Belief(msgspec.Struct):
         return tuple(int.from_bytes(packed[n : n + 4], "little") for n in range(0, len(packed), 4))
 
     def _put(self, first: int, bins: Sequence[int]) -> None:
-        self.first = first
-        self.packed = b"".join(mass.to_bytes(4, "little") for mass in _whole(bins))
+        self.first, self.packed = first, _packed(bins)
 
     def moved(self, units: int, book: int, points: Sequence[Point] = ()) -> None:
         """A flow of `units` was booked, after which the book holds `book`.
@@ -172,19 +175,16 @@ class Belief(msgspec.Struct):
     def claim(self, said: LevelClaim, number: int) -> None:
         """Takes a claim in the place of the earlier one of its source; they stay in order."""
         self.drop(said.source)
-        self.claims.append(
-            Held(
-                said.source, said.first_units, said.likelihood_mnat, said.floor_mnat,
-                said.at_ns, said.device, said.ref, number,
-            )
+        held = Held(
+            said.source, said.first_units, said.likelihood_mnat, said.floor_mnat,
+            said.at_ns, said.device, said.ref, number,
         )  # fmt: skip
-        self.claims.sort(key=lambda held: held.source)
+        self.claims = tuple(sorted((*self.claims, held), key=lambda held: held.source))
         self.look_at(said.first_units + said.likelihood_mnat.index(max(said.likelihood_mnat)))
 
     def infer(self, one: Inferred) -> None:
         """Remembers what was inferred; of too much the oldest is believed."""
-        self.inferred.append(one)
-        del self.inferred[:-INFERRED_MAX]
+        self.inferred = (*self.inferred, one)[-INFERRED_MAX:]
 
     def weighed_since(self, since_ns: int) -> int | None:
         """What a plate counted then or later, with the flows since."""
@@ -193,7 +193,7 @@ class Belief(msgspec.Struct):
 
     def confirm(self) -> None:
         """A look agrees with the book: what was inferred before it is good."""
-        self.inferred = [one for one in self.inferred if one.unmoved]
+        self.inferred = tuple(one for one in self.inferred if one.unmoved)
 
     def stirred(self) -> None:
         """Goods moved here: the next look is another one."""
@@ -202,7 +202,7 @@ class Belief(msgspec.Struct):
 
     def drop(self, source: str) -> None:
         """What a source said holds no longer."""
-        self.claims = [held for held in self.claims if held.source != source]
+        self.claims = tuple(held for held in self.claims if held.source != source)
 
     def favour_mnat(self, units: int, over: int) -> int:
         """How much the claims together favour one count over another."""
@@ -233,18 +233,15 @@ class Belief(msgspec.Struct):
     def collapse(self) -> None:
         """A correction was booked: B is the belief from now on, and nobody claims anything."""
         self._put(self.first, self.product())
-        self.claims, self.disagrees_ns = [], None
+        self.claims, self.disagrees_ns = (), None
 
     def counted(self, units: int) -> None:
         """People counted: near-exact, and the claims before it are void."""
         size = len(self.packed) // 4
-        spare = ONE - ONE * COUNTED_PPM // _PPM
-        bins = [spare // size] * size
-        begin = max(0, units - size // 2)
-        bins[units - begin] += ONE - sum(bins)
-        self._put(begin, bins)
-        self.claims, self.disagrees_ns, self.told_dispute = [], None, False
-        self.inferred = []
+        self.first = max(0, units - size // 2)
+        self.packed = _near_exact(size, units - self.first)
+        self.claims, self.disagrees_ns, self.told_dispute = (), None, False
+        self.inferred = ()
 
     def ppm_of(self, units: int) -> int:
         """How much of the belief a count holds."""
@@ -286,10 +283,24 @@ def begun(book: int, capacity: int) -> Belief:
     likely as the one before. `capacity` in units, 0 = unknown."""
     size = min(BINS_MAX, max(BINS_MIN, 2 * (capacity or BINS_MAX))) + 1
     first = max(0, book - size // 2)
-    bins = [ONE >> min(30, 2 + abs(first + n - book)) for n in range(size)]
-    belief = Belief(first, b"")
-    belief._put(first, bins)
-    return belief
+    return Belief(first, _halving(size, book - first))
+
+
+@lru_cache(SHAPES_MAX)
+def _halving(size: int, at: int) -> bytes:
+    return _packed([ONE >> min(30, 2 + abs(n - at)) for n in range(size)])
+
+
+@lru_cache(SHAPES_MAX)
+def _near_exact(size: int, at: int) -> bytes:
+    spare = ONE - ONE * COUNTED_PPM // _PPM
+    bins = [spare // size] * size
+    bins[at] += ONE - sum(bins)
+    return _packed(bins)
+
+
+def _packed(bins: Sequence[int]) -> bytes:
+    return b"".join(mass.to_bytes(4, "little") for mass in _whole(bins))
 
 
 def _span(points: Sequence[Point]) -> tuple[int, int]:

@@ -56,13 +56,12 @@ class Corrections:
         self._store, self._poster, self._shelves = store, poster, shelves
         self._weighed, self._changed = weighed, changed
         self._shelf = {loc.id for loc in store.locations if loc.kind == "shelf"}
-        self._capacity: dict[str, int] = {}
-        self._facing: dict[str, dict[str, None]] = {}
+        self._capacity: dict[str, dict[str, int]] = {}
+        """Of the products that the planogram has at each place, in units."""
         for facing in store.planogram:
-            key = f"{facing.location} {facing.gtin}"
+            here = self._capacity.setdefault(facing.location, {})
             units = (facing.capacity_milli or 0) // PIECE_MILLI
-            self._capacity[key] = self._capacity.get(key, 0) + units
-            self._facing.setdefault(facing.location, {})[facing.gtin] = None
+            here[facing.gtin] = here.get(facing.gtin, 0) + units
         self.beliefs: dict[str, Belief] = {}
         self._at: dict[str, dict[str, None]] = {}
         self._correcting = False
@@ -85,7 +84,12 @@ class Corrections:
     def _belief(self, key: str, book: int) -> Belief:
         """The belief of a place, begun on first use."""
         known = self.beliefs.get(key)
-        return known or self._keep(key, begun(book, self._capacity.get(key, 0)))
+        return known or self._keep(key, begun(book, self._room(key)))
+
+    def _room(self, key: str) -> int:
+        """Units that a place is planned to hold; 0: nobody said."""
+        location, _, gtin = key.partition(" ")
+        return self._capacity.get(location, {}).get(gtin, 0)
 
     def _book(self, key: str) -> int:
         """Whole units that the book holds."""
@@ -102,7 +106,7 @@ class Corrections:
         """The one product of a plate, where planogram, book and guests know of no other."""
         gtin = self._shelves.only(at_ns, location)
         unit = None if gtin is None else self._shelves.masses.of(gtin)
-        if gtin is None or unit is None or self._facing.get(location) != {gtin: None}:
+        if gtin is None or unit is None or [*self._capacity.get(location, ())] != [gtin]:
             return None
         held = self._poster.book.products_at(location)
         return Alone(gtin, unit) if held in ([], [gtin]) else None
@@ -158,7 +162,7 @@ class Corrections:
         A plate that counts tells soon whether they are there: until then that is half believed.
         """
         key, units = f"{location} {gtin}", qty // PIECE_MILLI
-        belief, book, room = self.beliefs.get(key), self._book(key), self._capacity.get(key, 0)
+        belief, book, room = self.beliefs.get(key), self._book(key), self._room(key)
         if belief is None or self._correcting or not self._shelves.counts(at_ns, location):
             return False
         alone = self.alone(at_ns, location)
@@ -316,7 +320,7 @@ class Corrections:
             if held.source == "weight":
                 self._shelves.waiting.counted(location, held.at_ns)
         belief.collapse()
-        if abs(units) > max(LARGE_UNITS, self._capacity.get(key, 0) // 2):
+        if abs(units) > max(LARGE_UNITS, self._room(key) // 2):
             text = f"{gtin} at {location}: corrected by {units:+d} to {book + units}; please count"
             self._poster.note(at_ns, "large_correction", text)
 
@@ -352,7 +356,7 @@ class Corrections:
             self._move_back(at_ns, source, target, gtin, part, because)
             self._poster.once()  # one claim is the source of one restock
             done += part
-        belief.inferred = [one for one in belief.inferred if one.units]
+        belief.inferred = tuple(one for one in belief.inferred if one.units)
         return done
 
     def drawn(self, at_ns: int, source: str, gtin: str, qty: int) -> None:
@@ -361,7 +365,7 @@ class Corrections:
         short = qty - self._poster.book.balance(source, gtin)
         for location in self._store.homes(gtin):
             belief = self.beliefs.get(f"{location} {gtin}")
-            for one in [] if belief is None else belief.inferred[::-1]:
+            for one in () if belief is None else belief.inferred[::-1]:
                 part = min(
                     short, one.units * PIECE_MILLI, self._poster.book.balance(location, gtin)
                 )
