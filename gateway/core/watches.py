@@ -35,14 +35,15 @@ _DERIVED: Final[frozenset[Code]] = frozenset((
 """Codes that are decided here; `book_shelf_disagree` is raised and cleared by who finds it."""
 
 
-class Tally(msgspec.Struct, array_like=True):
+class Tally(msgspec.Struct, array_like=True, gc=False):
     """Units of one local day; it is shown until the next day is over."""
 
+    code: Code
     day: int
     qty_milli: int
 
 
-class Miss(msgspec.Struct, array_like=True):
+class Miss(msgspec.Struct, array_like=True, gc=False):
     """A pick that a plate should have seen and only a sale proved."""
 
     at_ns: int
@@ -58,16 +59,16 @@ class Dated(NamedTuple):
     qty_milli: int
 
 
-class Watch(msgspec.Struct):
-    """What the book does not say of a product."""
+class Watch(msgspec.Struct, gc=False):
+    """What the book does not say of a product. Tuples: most products never have any of either."""
 
     since_day: int | None = None
     """Local day since which it is in stock without a break; None: it is not."""
     sold_day: int | None = None
     """Local day of its last sale."""
-    tallies: dict[Code, Tally] = {}
-    """Units of `suspected_loss` and `expired_sold`."""
-    misses: list[Miss] = []
+    tallies: tuple[Tally, ...] = ()
+    """Units of `suspected_loss` and `expired_sold`, one of each."""
+    misses: tuple[Miss, ...] = ()
 
 
 class Watches:
@@ -97,6 +98,8 @@ class Watches:
         self.doubts = Doubts(self._doubted)
         self.watches: dict[str, Watch] = {}
         self._last_sold_day = -1
+        self._days: dict[int, int] = {}
+        self._midnights: dict[int, int] = {}
         self._due: dict[str, int] = {}
         """When a product's alerts next change by themselves."""
         self._dirty: dict[str, None] = {}
@@ -129,7 +132,7 @@ class Watches:
             self._count(event, line, "expired_sold")
         if event.kind != "sale":
             return
-        day = self._calendar.day(event.at_ns)
+        day = self._day(event.at_ns)
         self._last_sold_day = max(self._last_sold_day, day)
         known = self.watches.get(line.gtin)
         if known is None or known.sold_day != day or known.misses:
@@ -141,15 +144,17 @@ class Watches:
 
     def _count(self, event: StockEvent, line: Line, code: Code) -> None:
         """So many more or less in a product's tally; the first of a day begins another alert."""
-        day, tallies = self._calendar.day(event.at_ns), self._watch(line.gtin).tallies
-        tally = tallies.get(code)
+        day, watch = self._day(event.at_ns), self._watch(line.gtin)
+        tally = next((one for one in watch.tallies if one.code == code), None)
         if line.d > 0 and (tally is None or tally.day != day):
             self.alerts.clear(event.at_ns, code, line.gtin)
-            tallies[code] = Tally(day, line.d)
+            if tally is None:
+                watch.tallies = (*watch.tallies, Tally(code, day, line.d))
+            else:
+                tally.day, tally.qty_milli = day, line.d
         elif tally is not None:
             tally.qty_milli += line.d
-            if tally.qty_milli <= 0:
-                del tallies[code]
+            watch.tallies = tuple(one for one in watch.tallies if one.qty_milli > 0)
 
     def _picked(self, event: StockEvent) -> None:
         taken = {(x.loc, x.gtin): None for x in event.lines if x.d < 0 and x.loc in self._weighed}
@@ -159,7 +164,7 @@ class Watches:
                 self.doubts.saw(loc)
             elif product is not None and product.unit_mass_mg and self._live(loc):
                 watch = self._watch(gtin)
-                watch.misses = [*watch.misses, Miss(event.at_ns, 1)][-MISSES_MAX:]
+                watch.misses = (*watch.misses, Miss(event.at_ns, 1))[-MISSES_MAX:]
                 if self._homes.get(gtin) == (loc,):
                     self.doubts.missed(event.at_ns, loc)
 
@@ -218,13 +223,13 @@ class Watches:
         held, lots = self._there(gtin)
         watch = self.watches.get(gtin) or self._watch(gtin)
         if bool(held) != (watch.since_day is not None):
-            self._watch(gtin).since_day = self._calendar.day(at_ns) if held else None
-        for code, tally in tuple(watch.tallies.items()):
-            if self._over_ns(tally) <= at_ns:
-                del self._watch(gtin).tallies[code]
+            self._watch(gtin).since_day = self._day(at_ns) if held else None
+        if any(self._over_ns(tally) <= at_ns for tally in watch.tallies):
+            kept = tuple(tally for tally in watch.tallies if self._over_ns(tally) > at_ns)
+            self._watch(gtin).tallies = kept
         if watch.misses and watch.misses[0].at_ns + DAY_NS <= at_ns:
             watch = self._watch(gtin)
-            watch.misses = [miss for miss in watch.misses if miss.at_ns + DAY_NS > at_ns]
+            watch.misses = tuple(miss for miss in watch.misses if miss.at_ns + DAY_NS > at_ns)
         wanted = [*self._of_levels(gtin, held), *self._of_dates(at_ns, gtin, lots)]
         wanted += self._of_sales(at_ns, gtin, watch, sum(held.values()))
         self.alerts.settle(at_ns, gtin, wanted, _DERIVED)
@@ -252,15 +257,27 @@ class Watches:
         ]  # fmt: skip
         return {loc: qty for loc, qty in held.items() if qty > 0}, dated
 
+    def _day(self, at_ns: int) -> int:
+        """The local day; one value for the many products that share it."""
+        day = self._calendar.day(at_ns)
+        return self._days.setdefault(day, day)
+
+    def _begins_ns(self, day: int) -> int:
+        """When a local day begins; one value likewise."""
+        begins_ns = self._midnights.get(day)
+        if begins_ns is None:
+            begins_ns = self._midnights[day] = self._calendar.begins_ns(day)
+        return begins_ns
+
     def _over_ns(self, tally: Tally) -> int:
-        return self._calendar.begins_ns(tally.day + 2)
+        return self._begins_ns(tally.day + 2)
 
     def _no_sale_ns(self, watch: Watch) -> int | None:
         """From when a product in stock has not been sold for so many whole days."""
         if watch.since_day is None:
             return None
         last = max(watch.since_day, watch.since_day if watch.sold_day is None else watch.sold_day)
-        return self._calendar.begins_ns(last + NO_SALE_DAYS + 1)
+        return self._begins_ns(last + NO_SALE_DAYS + 1)
 
     def _of_levels(self, gtin: str, held: Mapping[str, int]) -> Iterator[Alert]:
         """What it deserves for what lies where."""
@@ -289,19 +306,18 @@ class Watches:
             sold = None if watch.sold_day is None else date_of(watch.sold_day)
             never = "never" if sold is None else ""
             yield Alert("no_sale_30d", gtin, date=sold, qty_milli=total, why=never)
-        for code, tally in watch.tallies.items():
-            yield self._tallied(code, gtin, tally)
+        for tally in watch.tallies:
+            yield self._tallied(gtin, tally)
         misses = len(watch.misses)
         if misses >= MISSES_MIN and misses * MISSES_SHARE >= watch.misses[0].sales:
             yield Alert("negative_basket", gtin, count=misses)
 
-    def _tallied(self, code: Code, gtin: str, tally: Tally) -> Alert:
+    def _tallied(self, gtin: str, tally: Tally) -> Alert:
         product, value = self._products.get(gtin), None
         if product is not None and product.unit_price_minor is not None:
             value = div_half_even(tally.qty_milli * product.unit_price_minor, PIECE_MILLI)
-        return Alert(
-            code, gtin, qty_milli=tally.qty_milli, value_minor=value, date=date_of(tally.day)
-        )
+        day = date_of(tally.day)
+        return Alert(tally.code, gtin, qty_milli=tally.qty_milli, value_minor=value, date=day)
 
     # --- time and state -------------------------------------------------------------------------
 
@@ -310,7 +326,7 @@ class Watches:
         return self._due.get(gtin)
 
     def _next_ns(self, gtin: str, watch: Watch, lots: Iterable[Dated]) -> int | None:
-        due = [self._over_ns(tally) for tally in watch.tallies.values()]
+        due = [self._over_ns(tally) for tally in watch.tallies]
         if watch.misses:
             due.append(watch.misses[0].at_ns + DAY_NS)
         no_sale_ns = self._no_sale_ns(watch)
