@@ -87,11 +87,7 @@ class Watches:
         self._weighed, self._live = weighed, live
         self._changed, self._schedule = changed, schedule
         self._products = store.product_by_gtin()
-        self._homes: dict[str, tuple[str, ...]] = {}
-        for facing in store.planogram:
-            known = self._homes.get(facing.gtin, ())
-            if facing.location not in known:
-                self._homes[facing.gtin] = (*known, facing.location)
+        self._homes = store.homes
         self._shelves = frozenset(x.id for x in store.locations if x.kind == "shelf")
         self._expiry = Expiry(store, poster.book)
         self.alerts = Alerts(changed)
@@ -140,7 +136,7 @@ class Watches:
             watch.sold_day = day
             for miss in watch.misses:
                 miss.sales += 1
-        self.doubts.paid((*self._homes.get(line.gtin, ()), *self._book.places(line.gtin)))
+        self.doubts.paid((*self._homes(line.gtin), *self._book.places(line.gtin)))
 
     def _count(self, event: StockEvent, line: Line, code: Code) -> None:
         """So many more or less in a product's tally; the first of a day begins another alert."""
@@ -165,7 +161,7 @@ class Watches:
             elif product is not None and product.unit_mass_mg and self._live(loc):
                 watch = self._watch(gtin)
                 watch.misses = (*watch.misses, Miss(event.at_ns, 1))[-MISSES_MAX:]
-                if self._homes.get(gtin) == (loc,):
+                if self._homes(gtin) == (loc,):
                     self.doubts.missed(event.at_ns, loc)
 
     def _lost(self, pick_seq: int) -> None:
@@ -285,7 +281,7 @@ class Watches:
         limit = None if product is None else product.low_stock_milli
         if limit is not None and total < limit:
             yield Alert("low_stock", gtin, qty_milli=total, other_milli=limit)
-        shelves = [home for home in self._homes.get(gtin, ()) if home in self._shelves]
+        shelves = [home for home in self._homes(gtin) if home in self._shelves]
         if shelves and not held:
             yield Alert("out_of_stock", gtin)
         for home in shelves:

@@ -96,7 +96,19 @@ class Store(msgspec.Struct, frozen=True, dict=True):
 
     def homes(self, gtin: str) -> tuple[str, ...]:
         """Locations whose planogram holds the product, in planogram order."""
-        return tuple(dict.fromkeys(f.location for f in self.facings.get(gtin, ())))
+        return self._homes.get(gtin, ())
+
+    @cached_property
+    def _homes(self) -> Mapping[str, tuple[str, ...]]:
+        """By product; one tuple for all that share a place."""
+        homes: dict[str, tuple[str, ...]] = {}
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for facing in self.planogram:
+            known = homes.get(facing.gtin, ())
+            if facing.location not in known:
+                wider = (*known, facing.location)
+                homes[facing.gtin] = shared.setdefault(wider, wider)
+        return homes
 
     @cached_property
     def facings(self) -> Mapping[str, tuple[Facing, ...]]:
