@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gateway.core.exposure import Group
 
 MICRO: Final = 1_000_000
+NEVER: Final = 1 << 62
+"""Exposure that no group comes to."""
 CHANCE_MNAT: Final = 3_912
 """ln(50): a tag is silent when it would miss so many visits once in fifty."""
 TAKEN: Final = 2
@@ -64,8 +66,8 @@ class Tag(msgspec.Struct, eq=False):
     exiting: bool = False
     confirm_ms: int = 0
     """Open time of the zone at which it has left, while `exiting`."""
-    due_entry: int = -1
-    """Number of its entry in the group's heap; others are stale."""
+    wakes: int = NEVER
+    """The group's exposure at which it is looked at, which may be later than `due`."""
 
 
 class Company:

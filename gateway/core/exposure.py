@@ -13,12 +13,11 @@ millionths (of a read, of a visit, of certainty).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
-from gateway.core.company import MICRO, Company, Tag, ramp
+from gateway.core.company import MICRO, NEVER, Company, Tag, ramp
 from gateway.domain.units import ln_mnat, sqrt_floor
 
 HITS: Final = 4 * MICRO
@@ -43,6 +42,8 @@ FULL: Final = (300_000, 700_000)
 """Shares of the expected answers at which a visit begins to count, and counts fully: reads of few
 tags scatter, and who hides a part of them hides the same part for long."""
 GROUP_MAX: Final = 20
+DOUBTFUL: Final = -1
+"""When a tag wakes that is due if somebody stood there: always."""
 
 
 class Over(NamedTuple):
@@ -59,25 +60,21 @@ class Group:
     """Up to 20 tags of one product with one exposure clock."""
 
     __slots__ = (
-        "_company", "_doubtful", "_due", "_entries", "_stood",
-        "expected", "exposure", "heard", "product", "tags",
+        "_company", "_stood", "_wakes", "expected", "exposure", "product", "tags",
     )  # fmt: skip
 
-    def __init__(self, product: str, entries: Iterator[int], company: Company) -> None:
+    def __init__(self, product: str, company: Company) -> None:
         self.product = product
-        self._entries = entries
         self._company = company
         self.exposure = 0
         self.tags: list[Tag] = []
         """In the order of their keys: what is packed together is numbered together."""
-        self.heard: list[Tag] = []
         self.expected = 0
         """Reads that a visit should bring."""
         self._stood = -BEFORE - 1
         """Last visit in which somebody stood there."""
-        self._due: list[tuple[int, int, Tag]] = []
-        self._doubtful: list[tuple[int, Tag]] = []
-        """Who is due if somebody stood there."""
+        self._wakes = NEVER
+        """No tag wakes earlier: a group is small enough to look through, a heap is not."""
 
     def add(self, tag: Tag, visit: int) -> None:
         """A tag that has just been read here for the first time."""
@@ -87,14 +84,14 @@ class Group:
         self._believe(tag)
 
     def remove(self, tag: Tag) -> None:
-        """Its entries in the heaps are stale from here."""
+        """It lives here no longer."""
         del self.tags[bisect_left(self.tags, tag.key, key=_key)]
         self._company.leave(tag)
-        tag.due_entry = -1
+        tag.wakes = NEVER
 
     def split(self) -> Group:
         """Gives the upper half to a new group with the same clock."""
-        other = Group(self.product, self._entries, self._company)
+        other = Group(self.product, self._company)
         other.exposure, other._stood = self.exposure, self._stood
         half = len(self.tags) // 2
         self.tags, other.tags = self.tags[:half], self.tags[half:]
@@ -119,33 +116,31 @@ class Group:
         """Whether a visit that counts so far tells that somebody stands there."""
         return zone_share < MICRO or (not share and self.expected >= TELLING)
 
-    def visited(self, visit: int, zone_share: int) -> list[Tag]:
-        """The antenna was here and read `heard`; answers who is leaving from now on."""
-        share = self._share(sum([tag.expected for tag in self.heard]))
+    def visited(self, visit: int, zone_share: int, heard: Sequence[Tag]) -> list[Tag]:
+        """The antenna was here and read these; answers who is leaving from now on."""
+        share = self._share(sum([tag.expected for tag in heard]))
         self.exposure += share * zone_share // MICRO
         if self._somebody(share, zone_share):
             self._stood = visit
-        if self.heard:
-            for tag in self.heard:
-                plain = min(visit - tag.visit - 1, MISSES_PLAIN) * MICRO
-                missed = max(0, self.exposure - tag.stamp - MICRO, plain)
-                tag.hits = tag.hits * KEPT_PERCENT // 100 + MICRO
-                tag.misses = tag.misses * KEPT_PERCENT // 100 + missed
-                tag.stamp, tag.visit = self.exposure, visit
-                tag.exiting = False
-                self._believe(tag)
-            self.heard = []
+        for tag in heard:
+            plain = min(visit - tag.visit - 1, MISSES_PLAIN) * MICRO
+            missed = max(0, self.exposure - tag.stamp - MICRO, plain)
+            tag.hits = tag.hits * KEPT_PERCENT // 100 + MICRO
+            tag.misses = tag.misses * KEPT_PERCENT // 100 + missed
+            tag.stamp, tag.visit = self.exposure, visit
+            tag.exiting = False
+            self._believe(tag)
         return self._leaving() if self.waits_for(self.exposure) else []
 
     def waits_for(self, exposure: int) -> bool:
         """Whether some tag may be due by then."""
-        return bool(self._doubtful or (self._due and self._due[0][0] <= exposure))
+        return self._wakes <= exposure
 
     def _believe(self, tag: Tag) -> None:
         p = tag.hits * MICRO // (tag.hits + tag.misses)
         self._company.expect(tag, P_MIN if p < P_MIN else min(p, P_MAX))
         tag.due = self._missed_after(tag, EPS_MNAT)
-        if tag.due_entry < 0:
+        if tag.wakes == NEVER:
             self._wait(tag)
 
     def _missed_after(self, tag: Tag, eps_mnat: int) -> int:
@@ -154,36 +149,30 @@ class Group:
         return tag.stamp + max(self._company.visits_min, min(visits, self._company.visits_max))
 
     def _wait(self, tag: Tag) -> None:
-        tag.due_entry = next(self._entries)
-        heappush(self._due, (tag.due, tag.due_entry, tag))
+        tag.wakes = tag.due
+        self._wakes = min(self._wakes, tag.due)
 
-    def _ripen(self, exposure: int) -> None:
-        """Who is due by then, if somebody was there, is doubtful from now on."""
-        heap = self._due
-        while heap and heap[0][0] <= exposure:
-            _, entry, tag = heappop(heap)
-            if entry != tag.due_entry:
-                continue
-            if tag.due > exposure:
-                self._wait(tag)
-            else:
-                self._doubtful.append((entry, tag))
+    def _doubtful(self, exposure: int) -> list[Tag]:
+        """Who is due by then, if somebody was there; from now on it is looked at in every visit."""
+        doubtful = []
+        for tag in self.tags:
+            if tag.wakes <= exposure:
+                if tag.wakes != DOUBTFUL:
+                    tag.wakes = tag.due if tag.due > exposure else DOUBTFUL
+                if tag.wakes == DOUBTFUL:
+                    doubtful.append(tag)
+        return doubtful
 
     def _leaving(self) -> list[Tag]:
-        self._ripen(self.exposure)
         leaving = []
-        doubtful, self._doubtful = self._doubtful, []
-        for entry, tag in doubtful:
-            if entry != tag.due_entry:
-                continue
+        for tag in self._doubtful(self.exposure):
             if tag.due > self.exposure:
-                self._wait(tag)
+                tag.wakes = tag.due
             elif self._is_due(tag, self.exposure, self._stood):
-                tag.exiting, tag.due_entry = True, -1
+                tag.exiting, tag.wakes = True, NEVER
                 self._company.leave(tag)
                 leaving.append(tag)
-            else:
-                self._doubtful.append((entry, tag))
+        self._wakes = min([tag.wakes for tag in self.tags], default=NEVER)
         return leaving
 
     def foreseen(self, ahead: Iterable[Over]) -> Iterator[Tag]:
@@ -194,10 +183,9 @@ class Group:
             exposure += share * visit.share // MICRO
             if self._somebody(share, visit.share):
                 stood = visit.number
-        self._ripen(exposure)
-        for entry, tag in self._doubtful:
-            if entry == tag.due_entry and self._is_due(tag, exposure, stood):
-                yield tag
+        doubtful = self._doubtful(exposure)
+        self._wakes = min([tag.wakes for tag in self.tags], default=NEVER)
+        return (tag for tag in doubtful if self._is_due(tag, exposure, stood))
 
     def _is_due(self, tag: Tag, exposure: int, stood: int) -> bool:
         """`stood`: the last visit in which somebody did."""

@@ -15,7 +15,7 @@ as soon as it is over: a tag shows as leaving up to 3 s before it is.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Container, Iterator
 from heapq import heappop, heappush
 from itertools import chain, count
@@ -101,14 +101,15 @@ class _Zone:
             self._set_period(max(1000, (9 * self._period_ms + 1000 * gap) // 10))
         while self._ahead and self._ahead[0][0] <= slot:
             self._ahead.popleft()
+        reads: defaultdict[Group, list[Tag]] = defaultdict(list)
         for tag in heard:
-            tag.group.heard.append(tag)
+            reads[tag.group].append(tag)
         keys = {tag.key for tag in heard}
         self.soon = self.soon - keys if self._ahead else frozenset()
         self._company.listen(self.visit, keys)
         share = self._company.share()
         for group in chain.from_iterable(self.groups.values()):
-            for tag in group.visited(self.visit, share):
+            for tag in group.visited(self.visit, share, reads.get(group, ())):
                 tag.confirm_ms = self._open_ms + 1000 * self.rules.confirm_s
                 heappush(self._confirm, (tag.confirm_ms, next(self._entries), tag))
         self._company.let_go()
@@ -140,7 +141,7 @@ class _Zone:
         product = known_epc(key).gtin or ""
         groups = self.groups.get(product)
         if groups is None:
-            group = Group(product, self._entries, self._company)
+            group = Group(product, self._company)
             self.groups[product] = [group]
             return group
         return groups[max(0, bisect_right(groups, key, key=_first) - 1)]

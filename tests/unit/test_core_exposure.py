@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 import pytest
 
 from gateway.core.company import MICRO, Company, Tag
@@ -19,7 +17,7 @@ class Shelf:
     def __init__(self, size: int, visits: int = 50) -> None:
         self.company = Company()
         self.company.visits_min, self.company.visits_max = 5 * MICRO, 90 * MICRO
-        self.group = Group("", count(), self.company)
+        self.group = Group("", self.company)
         self.tags = [Tag(f"T{n:02d}", 1, self.group, None, 0) for n in range(size)]
         self.visit = 0
         for tag in self.tags:
@@ -30,9 +28,9 @@ class Shelf:
     def visited(self, answering: int, share: int = FULL) -> list[str]:
         """One visit that the first so many answer; answers who is leaving."""
         self.visit += 1
-        self.group.heard = self.tags[:answering]
-        self.company.listen(self.visit, {tag.key for tag in self.group.heard})
-        left = self.group.visited(self.visit, share)
+        heard = self.tags[:answering]
+        self.company.listen(self.visit, {tag.key for tag in heard})
+        left = self.group.visited(self.visit, share, heard)
         self.company.let_go()
         return [tag.key for tag in left]
 
@@ -167,9 +165,8 @@ def test_a_group_that_is_split_keeps_the_silence_of_its_tags() -> None:
     left = []
     for _ in range(4):
         shelf.visit += 1
-        other.heard = shelf.tags[10:19]
         shelf.company.listen(shelf.visit, {tag.key for tag in shelf.tags[:19]})
-        left += [tag.key for tag in other.visited(shelf.visit, FULL)]
+        left += [tag.key for tag in other.visited(shelf.visit, FULL, shelf.tags[10:19])]
     assert left == ["T19", "T20"]
 
 
