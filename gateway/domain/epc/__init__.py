@@ -8,7 +8,6 @@ door, `decode_epc`, and the same with a bounded memory for the hot path. `words`
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -20,7 +19,7 @@ from gateway.domain.epc.words import REASONS, EpcIdentity, NotGs1, Sgtin
 __all__ = ["REASONS", "EpcIdentity", "Known", "NotGs1", "Sgtin", "decode_epc", "known_epc"]
 
 CACHED_MAX: Final = 65_536
-"""Tags whose answer is kept: a whole store's worth, 15 MB at most."""
+"""Tags whose answer is kept: a whole store's worth, 12 MB at most."""
 DIGITS_MAX: Final = 248
 """Twice the EPC memory that Gen2 can name (31 words and an extension); more is no tag."""
 
@@ -74,15 +73,28 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     """Of `REASONS`; None of GS1's."""
 
 
-@lru_cache(CACHED_MAX)
+class _Answers(dict[str, Known]):
+    """The last answers, by what was asked. Full, it starts anew: that costs a tag less memory than
+    to remember in which order they were asked for."""
+
+    def __missing__(self, digits: str) -> Known:
+        if len(self) >= CACHED_MAX:
+            self.clear()
+        found, capitals = decode_epc(digits), digits.upper()
+        known = self[digits] = Known(
+            digits if digits == capitals else capitals,
+            found.gtin if isinstance(found, Sgtin) else None,
+            found.reason if isinstance(found, NotGs1) else None,
+        )
+        return known
+
+
+_answers: Final = _Answers()
+
+
 def known_epc(digits: str) -> Known:
     """The part of `decode_epc` that every read asks for, with the last answers kept."""
-    found, capitals = decode_epc(digits), digits.upper()
-    return Known(
-        digits if digits == capitals else capitals,
-        found.gtin if isinstance(found, Sgtin) else None,
-        found.reason if isinstance(found, NotGs1) else None,
-    )
+    return _answers[digits]
 
 
 def _none(header: int, digits: str) -> NotGs1:
