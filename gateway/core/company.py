@@ -52,8 +52,8 @@ class Tag(msgspec.Struct, eq=False):
     misses: int = 0
     stamp: int = 0
     """The group's exposure at the last read."""
-    due: int = 0
-    """The group's exposure at which it is leaving, if somebody was there."""
+    patience: int = 0
+    """Exposure after the last read at which it is leaving, if somebody was there."""
     visit: int = 0
     """Number of the zone's visit of the last read."""
     p: int = 0
@@ -68,6 +68,11 @@ class Tag(msgspec.Struct, eq=False):
     """Open time of the zone at which it has left, while `exiting`."""
     wakes: int = NEVER
     """The group's exposure at which it is looked at, which may be later than `due`."""
+
+    @property
+    def due(self) -> int:
+        """The group's exposure at which it is leaving, if somebody was there."""
+        return self.stamp + self.patience
 
 
 class Company:

@@ -125,7 +125,7 @@ class Group:
         for tag in heard:
             plain = min(visit - tag.visit - 1, MISSES_PLAIN) * MICRO
             missed = max(0, self.exposure - tag.stamp - MICRO, plain)
-            tag.hits = tag.hits * KEPT_PERCENT // 100 + MICRO
+            tag.hits = _one_more(tag.hits)
             tag.misses = tag.misses * KEPT_PERCENT // 100 + missed
             tag.stamp, tag.visit = self.exposure, visit
             tag.exiting = False
@@ -139,18 +139,18 @@ class Group:
     def _believe(self, tag: Tag) -> None:
         p = tag.hits * MICRO // (tag.hits + tag.misses)
         self._company.expect(tag, P_MIN if p < P_MIN else min(p, P_MAX))
-        tag.due = self._missed_after(tag, EPS_MNAT)
+        tag.patience = self._missed(tag, EPS_MNAT)
         if tag.wakes == NEVER:
             self._wait(tag)
 
-    def _missed_after(self, tag: Tag, eps_mnat: int) -> int:
-        """The exposure at which a tag that is there would be silent so seldom."""
+    def _missed(self, tag: Tag, eps_mnat: int) -> int:
+        """The exposure for which a tag that is there would be silent so seldom."""
         visits = _visits(_surely(tag.hits, tag.misses), eps_mnat)
-        return tag.stamp + max(self._company.visits_min, min(visits, self._company.visits_max))
+        return max(self._company.visits_min, min(visits, self._company.visits_max))
 
     def _wait(self, tag: Tag) -> None:
         tag.wakes = tag.due
-        self._wakes = min(self._wakes, tag.due)
+        self._wakes = min(self._wakes, tag.wakes)
 
     def _doubtful(self, exposure: int) -> list[Tag]:
         """Who is due by then, if somebody was there; from now on it is looked at in every visit."""
@@ -193,11 +193,17 @@ class Group:
             return False
         if tag.due > exposure or stood >= tag.visit - BEFORE:
             return tag.due <= exposure
-        return self._missed_after(tag, CALM_MNAT) <= exposure
+        return tag.stamp + self._missed(tag, CALM_MNAT) <= exposure
 
 
 def _key(tag: Tag) -> str:
     return tag.key
+
+
+@cache
+def _one_more(hits: int) -> int:
+    """Pseudo-counts of hits after one more read. All tags climb the same steps, and share them."""
+    return hits * KEPT_PERCENT // 100 + MICRO
 
 
 def _surely(hits: int, misses: int) -> int:
