@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gateway.core.exposure import Group
 
 MICRO: Final = 1_000_000
+P_MIN: Final = 50_000
+P_MAX: Final = 990_000
 NEVER: Final = 1 << 62
 """Exposure that no group comes to."""
 CHANCE_MNAT: Final = 3_912
@@ -56,8 +58,6 @@ class Tag(msgspec.Struct, eq=False):
     """Exposure after the last read at which it is leaving, if somebody was there."""
     visit: int = 0
     """Number of the zone's visit of the last read."""
-    p: int = 0
-    """Its share in what the group expects."""
     quiet: int = 0
     """Visits that it misses by chance."""
     clock: int = 0
@@ -68,6 +68,12 @@ class Tag(msgspec.Struct, eq=False):
     """Open time of the zone at which it has left, while `exiting`."""
     wakes: int = NEVER
     """The group's exposure at which it is looked at, which may be later than `due`."""
+
+    @property
+    def p(self) -> int:
+        """The chance of a read in one visit: its share in what the group expects."""
+        p = self.hits * MICRO // (self.hits + self.misses)
+        return P_MIN if p < P_MIN else min(p, P_MAX)
 
     @property
     def due(self) -> int:
@@ -88,15 +94,14 @@ class Company:
         self.visits_min = self.visits_max = 0
         """Exposure after which silence means leaving, at least and at most."""
 
-    def expect(self, tag: Tag, p: int) -> None:
-        """A tag was read in this visit, and will be in others with this chance."""
-        if tag.expected:
-            tag.group.expected += p - tag.p
-        else:
+    def expect(self, tag: Tag, before: int) -> None:
+        """A tag was read in this visit; `before`: what was expected of it until now."""
+        if not tag.expected:
             tag.expected = True
-            tag.group.expected += p
             self._tags[tag.key] = tag
-        tag.p, tag.quiet, tag.clock = p, _by_chance(p // 1000), self._clock
+        p = tag.p
+        tag.group.expected += p - before
+        tag.quiet, tag.clock = _by_chance(p // 1000), self._clock
 
     def leave(self, tag: Tag) -> None:
         """It is not expected from now on."""

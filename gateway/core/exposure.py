@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
-from gateway.core.company import MICRO, NEVER, Company, Tag, ramp
+from gateway.core.company import MICRO, NEVER, P_MAX, P_MIN, Company, Tag, ramp
 from gateway.domain.units import ln_mnat, sqrt_floor
 
 HITS: Final = 4 * MICRO
@@ -27,8 +27,6 @@ KEPT_PERCENT: Final = 99
 MISSES_PLAIN: Final = 4
 """So many visits between two reads were misses whoever else was silent: a chance that was believed
 too high would else hide itself behind the exposure that it denies."""
-P_MIN: Final = 50_000
-P_MAX: Final = 990_000
 EPS_MNAT: Final = 7_601
 """ln(2,000): a tag that is there misses so many visits once in so many times. That is proof enough
 where somebody stood who may have taken it."""
@@ -81,7 +79,7 @@ class Group:
         insort(self.tags, tag, key=_key)
         tag.stamp, tag.visit = self.exposure, visit
         tag.hits, tag.misses, tag.exiting = HITS, MISSES, False
-        self._believe(tag)
+        self._believe(tag, 0)
 
     def remove(self, tag: Tag) -> None:
         """It lives here no longer."""
@@ -125,20 +123,20 @@ class Group:
         for tag in heard:
             plain = min(visit - tag.visit - 1, MISSES_PLAIN) * MICRO
             missed = max(0, self.exposure - tag.stamp - MICRO, plain)
+            before = tag.p if tag.expected else 0
             tag.hits = _one_more(tag.hits)
             tag.misses = tag.misses * KEPT_PERCENT // 100 + missed
             tag.stamp, tag.visit = self.exposure, visit
             tag.exiting = False
-            self._believe(tag)
+            self._believe(tag, before)
         return self._leaving() if self.waits_for(self.exposure) else []
 
     def waits_for(self, exposure: int) -> bool:
         """Whether some tag may be due by then."""
         return self._wakes <= exposure
 
-    def _believe(self, tag: Tag) -> None:
-        p = tag.hits * MICRO // (tag.hits + tag.misses)
-        self._company.expect(tag, P_MIN if p < P_MIN else min(p, P_MAX))
+    def _believe(self, tag: Tag, before: int) -> None:
+        self._company.expect(tag, before)
         tag.patience = self._missed(tag, EPS_MNAT)
         if tag.wakes == NEVER:
             self._wait(tag)
