@@ -27,6 +27,9 @@ from gateway.domain.settings import Settings
 REASONS_MAX: Final = 1000
 """Kinds of silence that are told apart; a trace of garbage has no end of them."""
 
+WITHOUT_EFFECT: Final = frozenset(("refused", "void_refused", "step_unexplained"))
+"""Codes of notes that say why nothing was booked; the others tell of what was."""
+
 _ROLES: Final = {Scan: "scanner", Weight: "scale", Tag: "rfid", PosLine: "pos", Facings: "camera"}
 
 
@@ -73,7 +76,8 @@ class Unheard:
         for note in outcome.notes:
             if note.device in self._strangers:
                 continue  # that it is none says it all
-            self._count(note.at_ns, note.device or "-", f"{note.code}: {note.text}")
+            if note.code in WITHOUT_EFFECT:
+                self._count(note.at_ns, note.device or "-", f"{note.code}: {note.text}")
 
     def _count(self, at_ns: int, device: str, why: str) -> None:
         known = self._found.get((device, why))
