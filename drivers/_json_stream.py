@@ -25,8 +25,10 @@ DEPTH_MAX: Final = 32
 _SPACE: Final = re.compile(rb"[\s,\[\]\x1e]*+")
 _NOISE: Final = re.compile(rb"[^{\r\n]*+")
 # All between two brackets: strings whole, so that a bracket inside one is none
-_BETWEEN: Final = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+")*+')
-_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+\\?')
+# (no possessive groups: Python 3.11.2, which Debian 12 brings, matches them wrongly)
+_TEXT: Final = rb'"[^"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*+)*'
+_BETWEEN: Final = re.compile(rb'(?:[^"{}\[\]]++|' + _TEXT + rb'")*')
+_STRING: Final = re.compile(_TEXT + rb"\\?")
 _CLOSES: Final = {0x7D: 0x7B, 0x5D: 0x5B}
 _BEFORE: Final = {0x7B: b":", 0x5B: b"[,"}
 """What stands before an object or array inside an object, inside an array."""

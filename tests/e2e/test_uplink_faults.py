@@ -399,7 +399,7 @@ async def test_tls_refuses_the_wrong_name(certificates: Path) -> None:
 
 
 async def test_tls_refuses_what_is_older_than_1_3(certificates: Path) -> None:
-    with pytest.raises(ConnectFailed, match="protocol"):
+    with pytest.raises(ConnectFailed, match=r"protocol|EOF"):  # 3.11.2 hears no more than the end
         await over_tls(certificates, "right", ssl.TLSVersion.TLSv1_2)
 
 
