@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -399,7 +400,9 @@ async def test_tls_refuses_the_wrong_name(certificates: Path) -> None:
 
 
 async def test_tls_refuses_what_is_older_than_1_3(certificates: Path) -> None:
-    with pytest.raises(ConnectFailed, match=r"protocol|EOF"):  # 3.11.2 hears no more than the end
+    # Python 3.11.2, of Debian 12, is told no more than that the broker hung up.
+    says = "EOF" if sys.version_info[:3] == (3, 11, 2) else "protocol"
+    with pytest.raises(ConnectFailed, match=says):
         await over_tls(certificates, "right", ssl.TLSVersion.TLSv1_2)
 
 
